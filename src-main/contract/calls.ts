@@ -1,0 +1,163 @@
+import * as v from 'valibot'
+import { DomainPatchSchema, DomainSpecSchema, IdSchema, NameSchema } from '../../vmm/model/domain'
+import { IMAGE_KINDS } from '../../vmm/model/image'
+import {
+  AppView,
+  ConsoleChunk,
+  DomainView,
+  ExecChunk,
+  ImageView,
+  LoadView,
+  LogEntryView,
+  SettingsView,
+  SnapshotView,
+  TaskView,
+  TrashedView,
+} from './views'
+
+/** Largest binary argument of one call, bytes. */
+export const CHUNK_LIMIT = 256 * 1024
+/** Longest time a waiting call is held before it answers with nothing new, milliseconds. */
+export const WAIT_LIMIT_MS = 20_000
+
+const nothing = v.strictObject({})
+const byDomain = v.strictObject({ id: IdSchema })
+const byId = v.strictObject({ id: IdSchema })
+const done = v.object({})
+const waitMs = v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(WAIT_LIMIT_MS)), 0)
+const chunk = v.pipe(v.instance(Uint8Array), v.check((bytes) => bytes.byteLength <= CHUNK_LIMIT, 'A chunk is at most 256 KiB.'))
+const position = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))
+const path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.check((text) => !text.includes('\0'), 'A path cannot hold a NUL character.'))
+const description = v.optional(v.pipe(v.string(), v.maxLength(10_000)), '')
+
+export const IMPORT_SOURCES = v.pipe(
+  v.array(v.union([v.strictObject({ path }), v.strictObject({ uploadId: IdSchema })])),
+  v.minLength(1, 'Choose a file.'),
+  v.maxLength(2, 'An image has at most two files: a kernel and its initrd.'),
+)
+
+function call<A extends v.GenericSchema, R extends v.GenericSchema>(args: A, result: R): { args: A; result: R } {
+  return { args, result }
+}
+
+export const TOPICS = ['domains', 'tasks', 'images', 'load', 'log', 'settings'] as const
+export type Topic = (typeof TOPICS)[number]
+
+/**
+ * Every call a client can make, declared once: its arguments, checked in main whatever the client, and its
+ * result. A call that returns a `TaskView` has begun long work; `tasks.wait` tells its outcome.
+ */
+export const CALLS = {
+  'app.info': call(nothing, AppView),
+  /** Brings the window to the front; without one, `url` is where a browser finds the interface. */
+  'app.show': call(nothing, v.object({ url: v.string() })),
+  /** Chooses which events this client receives. */
+  'events.subscribe': call(v.strictObject({ topics: v.array(v.picklist(TOPICS)) }), done),
+
+  'domains.list': call(nothing, v.array(DomainView)),
+  'domains.get': call(byDomain, DomainView),
+  /** An ephemeral domain is removed, with all it has, when it stops or when the client that made it leaves. */
+  'domains.create': call(v.strictObject({ spec: DomainSpecSchema, ephemeral: v.optional(v.boolean(), false) }), DomainView),
+  'domains.update': call(v.strictObject({ id: IdSchema, patch: DomainPatchSchema }), DomainView),
+  'domains.start': call(v.strictObject({ id: IdSchema, cold: v.optional(v.boolean(), false) }), TaskView),
+  'domains.pause': call(byDomain, DomainView),
+  'domains.resume': call(byDomain, DomainView),
+  /** Asks the guest to power off; fails with kind `timeout` when it does not, and leaves it running. */
+  'domains.shutdown': call(byDomain, TaskView),
+  'domains.restart': call(byDomain, TaskView),
+  'domains.save': call(byDomain, TaskView),
+  'domains.forceOff': call(byDomain, DomainView),
+  /** Throws a saved state away; the domain is then off. */
+  'domains.discard': call(byDomain, DomainView),
+  'domains.clone': call(v.strictObject({ id: IdSchema, name: v.optional(NameSchema) }), TaskView),
+  /** Moves the domain to the trash. */
+  'domains.delete': call(byDomain, done),
+  /** The last ten minutes of load, one sample a second, oldest first. */
+  'domains.load': call(byDomain, v.array(LoadView)),
+
+  'trash.list': call(nothing, v.array(TrashedView)),
+  'trash.restore': call(byDomain, DomainView),
+  /** Deletes for good: the domains named, or all. */
+  'trash.empty': call(v.strictObject({ ids: v.optional(v.array(IdSchema)) }), TaskView),
+
+  'snapshots.list': call(byDomain, v.array(SnapshotView)),
+  'snapshots.create': call(v.strictObject({ id: IdSchema, name: v.optional(NameSchema), description }), TaskView),
+  'snapshots.revert': call(v.strictObject({ id: IdSchema, snapshotId: IdSchema }), TaskView),
+  'snapshots.rename': call(v.strictObject({ id: IdSchema, snapshotId: IdSchema, name: NameSchema, description }), SnapshotView),
+  /** Deletes one snapshot; its children move to its parent. */
+  'snapshots.delete': call(v.strictObject({ id: IdSchema, snapshotId: IdSchema }), TaskView),
+
+  'images.list': call(nothing, v.array(ImageView)),
+  /** Makes sure that the starter image is there; the task's `resultId` is the image. */
+  'images.prepareStarter': call(nothing, TaskView),
+  /** Takes files in as a new image, by path on this host or from finished uploads. */
+  'images.import': call(
+    v.strictObject({
+      sources: IMPORT_SOURCES,
+      name: v.optional(NameSchema),
+      /** Found from the content when left out. */
+      kind: v.optional(v.picklist(IMAGE_KINDS.filter((kind) => kind !== 'starter'))),
+      /** Kernel command line, for a kernel. */
+      cmdline: v.optional(v.pipe(v.string(), v.maxLength(2000))),
+    }),
+    TaskView,
+  ),
+  'images.uploadBegin': call(
+    v.strictObject({ name: v.pipe(v.string(), v.maxLength(255)), bytes: position }),
+    v.object({ uploadId: v.string() }),
+  ),
+  'images.uploadChunk': call(v.strictObject({ uploadId: IdSchema, offset: position, bytes: chunk }), done),
+  'images.remove': call(byId, done),
+
+  'tasks.list': call(nothing, v.array(TaskView)),
+  /** Answers when the task has ended, or when `waitMs` is over. */
+  'tasks.wait': call(v.strictObject({ id: IdSchema, waitMs }), TaskView),
+  'tasks.cancel': call(byId, TaskView),
+
+  /** Console output from `offset` on; waits for some when there is none. What is no longer kept is skipped. */
+  'console.read': call(
+    v.strictObject({ id: IdSchema, offset: position, maxBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(CHUNK_LIMIT)), CHUNK_LIMIT), waitMs }),
+    ConsoleChunk,
+  ),
+  'console.write': call(v.strictObject({ id: IdSchema, bytes: chunk }), done),
+  /** Tells the guest the size of the terminal, where it has an agent. */
+  'console.resize': call(
+    v.strictObject({ id: IdSchema, columns: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(1000)), rows: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000)) }),
+    done,
+  ),
+
+  'exec.start': call(
+    v.strictObject({
+      id: IdSchema,
+      argv: v.pipe(v.array(v.pipe(v.string(), v.maxLength(32_768))), v.minLength(1, 'Name a command.'), v.maxLength(1000)),
+      stdin: v.optional(chunk),
+    }),
+    v.object({ execId: v.string() }),
+  ),
+  /** New output of a command; waits for some when there is none. */
+  'exec.read': call(v.strictObject({ execId: IdSchema, waitMs }), ExecChunk),
+  'exec.stop': call(v.strictObject({ execId: IdSchema }), done),
+
+  /** Newest entries before `before`, oldest first. */
+  'log.read': call(
+    v.strictObject({
+      domainId: v.optional(IdSchema),
+      before: v.optional(position),
+      limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000)), 200),
+    }),
+    v.array(LogEntryView),
+  ),
+
+  'settings.get': call(nothing, SettingsView),
+  'settings.update': call(v.partial(SettingsView), SettingsView),
+} as const
+
+export type Calls = typeof CALLS
+export type CallName = keyof Calls
+/** What a client passes. */
+export type CallArgs<N extends CallName> = v.InferInput<Calls[N]['args']>
+/** What a handler receives, defaults filled in. */
+export type CheckedArgs<N extends CallName> = v.InferOutput<Calls[N]['args']>
+export type CallResult<N extends CallName> = v.InferOutput<Calls[N]['result']>
+
+export const CALL_NAMES = Object.keys(CALLS) as CallName[]
