@@ -1,0 +1,4 @@
+import { foundation } from './0001-foundation'
+
+/** In order; the database's user_version says how many have run. A released one is never edited. */
+export const MIGRATIONS: readonly (readonly string[])[] = [foundation]

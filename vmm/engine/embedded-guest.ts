@@ -1,0 +1,67 @@
+import { createRequire } from 'node:module'
+import { toFailure } from '../model/errors'
+import { EmbeddedHost } from './embedded-host'
+import type { FromGuest, GuestRequest, ToGuest } from './embedded-protocol'
+
+/**
+ * Entry point of a guest process: one embedded machine, driven by messages from main. It ends with its parent.
+ */
+interface ParentPort {
+  on(event: 'message', receive: (event: { data: unknown }) => void): void
+  postMessage(message: unknown): void
+}
+
+/** The parent is reached by Electron's parentPort in a utility process, by Node's own channel in a fork. */
+function connectParent(receive: (message: ToGuest) => void): (message: FromGuest) => void {
+  const port = (process as unknown as { parentPort?: ParentPort }).parentPort
+  if (port) {
+    port.on('message', (event) => receive(event.data as ToGuest))
+    return (message) => port.postMessage(message)
+  }
+  process.on('message', (message) => receive(message as ToGuest))
+  process.on('disconnect', () => process.exit(0))
+  return (message) => {
+    if (process.connected) process.send?.(message)
+  }
+}
+
+const wasmFile = createRequire(__filename).resolve('v86/build/v86.wasm')
+const host = new EmbeddedHost(wasmFile, (message) => send(message))
+
+const send = connectParent((message) => {
+  switch (message.type) {
+    case 'serial':
+      host.serialInput(message.port, message.bytes)
+      break
+    case 'taken':
+      host.consoleTaken(message.bytes)
+      break
+    default:
+      void answer(message)
+  }
+})
+
+async function answer(request: GuestRequest): Promise<void> {
+  try {
+    send({ type: 'reply', seq: request.seq, ok: true, value: await perform(request) })
+  } catch (error) {
+    send({ type: 'reply', seq: request.seq, ok: false, failure: toFailure(error, `${request.type} the machine`) })
+  }
+}
+
+function perform(request: GuestRequest): unknown {
+  switch (request.type) {
+    case 'start':
+      return host.start(request.spec)
+    case 'pause':
+      return host.pause()
+    case 'resume':
+      return host.resume()
+    case 'reset':
+      return host.reset()
+    case 'save':
+      return host.save(request.file, request.compress, request.layerCopy)
+    case 'counters':
+      return host.counters()
+  }
+}

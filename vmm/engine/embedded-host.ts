@@ -1,0 +1,205 @@
+import { readFile } from 'node:fs/promises'
+import type { V86 as Emulator, V86Options } from 'v86'
+import type { Counters } from '../model/counters'
+import { VmmError } from '../model/errors'
+import type { Boot, MachineSpec, SavedState } from './engine'
+import { CpuTap } from './embedded-cpu'
+import { copyLayer, LayeredDisk } from './embedded-disk'
+import { ReadOnlyMedium } from './embedded-medium'
+import { Pacer } from './embedded-pacer'
+import { AGENT_PORT, CONSOLE_PORT, CONSOLE_WINDOW, type FromGuest } from './embedded-protocol'
+import { readState, writeState } from './embedded-state'
+import { SerialBatch } from './embedded-serial'
+
+const COUNTERS_EVERY_MS = 1000
+const MIB = 1024 * 1024
+
+const realSetImmediate = globalThis.setImmediate
+
+/** The v86 machine of a guest process, with its devices. */
+export class EmbeddedHost {
+  readonly #pacer = new Pacer({
+    now: () => performance.now(),
+    soon: (step) => void realSetImmediate(step),
+    later: (step, ms) => {
+      const timer = setTimeout(step, ms)
+      return () => clearTimeout(timer)
+    },
+  })
+  readonly #cpu = new CpuTap(this.#pacer, () => this.send({ type: 'halted' }))
+  readonly #ports: SerialBatch[]
+  #emulator: Emulator | null = null
+  #disk: LayeredDisk | null = null
+  #medium: ReadOnlyMedium | null = null
+  #startedAt = 0
+  #paused = false
+  #framesOut = 0
+  #consoleInFlight = 0
+
+  constructor(
+    private readonly wasmFile: string,
+    private readonly send: (message: FromGuest) => void,
+  ) {
+    this.#ports = [CONSOLE_PORT, AGENT_PORT].map((port) => new SerialBatch((bytes) => this.#serialOutput(port, bytes)))
+  }
+
+  async start(spec: MachineSpec): Promise<void> {
+    const state = spec.resumeFrom === null ? null : await readState(spec.resumeFrom)
+    if (spec.disk) {
+      this.#disk = new LayeredDisk(spec.disk, (error) => this.#stall(error))
+    }
+    this.#takeOverSteps()
+    const emulator = await this.#create(spec)
+    this.#emulator = emulator
+    this.#listen(emulator)
+    if (state) await emulator.restore_state(state)
+    this.#cpu.resync()
+    this.#startedAt = performance.now()
+    await emulator.run()
+    setInterval(() => {
+      if (!this.#paused) this.send({ type: 'counters', counters: this.counters() })
+    }, COUNTERS_EVERY_MS).unref()
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#pacer.hold('paused')
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#pacer.release('paused')
+    this.#pacer.release('disk')
+    this.#disk?.retry()
+  }
+
+  reset(): void {
+    this.#running().restart()
+    this.#pacer.nudge()
+  }
+
+  /** The state and the disk layer are of one moment; packing goes on while the guest does. */
+  async save(file: string, compress: boolean, layerCopy: string | null): Promise<SavedState> {
+    const emulator = this.#running()
+    let state: ArrayBuffer
+    this.#pacer.hold('saving')
+    try {
+      state = await emulator.save_state()
+      if (layerCopy !== null && this.#disk !== null) {
+        this.#disk.flush()
+        await copyLayer(this.#disk.layer, layerCopy)
+      }
+    } finally {
+      this.#pacer.release('saving')
+    }
+    return { bytes: await writeState(file, state, compress) }
+  }
+
+  serialInput(port: number, bytes: Uint8Array): void {
+    if (port !== CONSOLE_PORT && port !== AGENT_PORT) return
+    this.#emulator?.serial_send_bytes(port, bytes)
+    this.#pacer.nudge()
+  }
+
+  consoleTaken(bytes: number): void {
+    this.#consoleInFlight -= bytes
+    if (this.#consoleInFlight < CONSOLE_WINDOW) this.#pacer.release('console')
+  }
+
+  counters(): Counters {
+    return {
+      at: Date.now(),
+      ranMs: performance.now() - this.#startedAt - this.#pacer.heldMs(),
+      haltedMs: this.#pacer.haltedMs,
+      instructions: this.#cpu.instructions,
+      framesIn: 0,
+      framesOut: this.#framesOut,
+      diskReadBytes: (this.#disk?.readBytes ?? 0) + (this.#medium?.readBytes ?? 0),
+      diskWriteBytes: this.#disk?.writeBytes ?? 0,
+      ninepBytes: 0,
+      hostBytes: process.memoryUsage.rss(),
+      guestUsedBytes: null,
+    }
+  }
+
+  #running(): Emulator {
+    if (this.#emulator === null) throw new VmmError('engine', 'The machine has not started.')
+    return this.#emulator
+  }
+
+  /** A full or failing host disk: the guest waits, as on a machine whose disk takes its time. */
+  #stall(error: Error): void {
+    this.#paused = true
+    this.#pacer.hold('disk')
+    this.send({ type: 'stalled', reason: error.message })
+  }
+
+  /** v86 asks the global setImmediate for every next step, and nothing else in this process does. */
+  #takeOverSteps(): void {
+    const schedule = (step: (argument: unknown) => void, argument: unknown) => {
+      this.#pacer.schedule(() => step(argument))
+    }
+    globalThis.setImmediate = schedule as unknown as typeof globalThis.setImmediate
+  }
+
+  async #create(spec: MachineSpec): Promise<Emulator> {
+    const { V86 } = await import('v86')
+    const options: V86Options = {
+      wasm_fn: (imports) => this.#cpu.load(this.wasmFile, imports),
+      memory_size: spec.memoryMiB * MIB,
+      bios: { buffer: await bufferOf(spec.firmware.bios) },
+      vga_bios: { buffer: await bufferOf(spec.firmware.vgaBios) },
+      ...(await this.#bootOptions(spec.boot)),
+      // v86 takes any object with get, set and load as a disk, which its typings leave out
+      ...(this.#disk ? { hda: this.#disk as unknown as NonNullable<V86Options['hda']> } : {}),
+      net_device: { type: 'virtio' },
+      filesystem: {},
+      uart1: true,
+      disable_speaker: true,
+      disable_keyboard: true,
+      disable_mouse: true,
+      autostart: false,
+    }
+    const emulator = new V86(options)
+    await new Promise<void>((resolve) => emulator.add_listener('emulator-loaded', resolve))
+    return emulator
+  }
+
+  async #bootOptions(boot: Boot): Promise<Partial<V86Options>> {
+    switch (boot.kind) {
+      case 'kernel':
+        return {
+          bzimage: { buffer: await bufferOf(boot.kernel) },
+          ...(boot.initrd === null ? {} : { initrd: { buffer: await bufferOf(boot.initrd) } }),
+          cmdline: boot.cmdline,
+        }
+      case 'cdrom':
+        this.#medium = new ReadOnlyMedium(boot.path)
+        return { cdrom: this.#medium as unknown as NonNullable<V86Options['cdrom']> }
+      case 'floppy':
+        return { fda: { buffer: await bufferOf(boot.path) } }
+      case 'disk':
+        return {}
+    }
+  }
+
+  #listen(emulator: Emulator): void {
+    emulator.add_listener('serial0-output-byte', (byte) => this.#ports[CONSOLE_PORT]?.add(byte))
+    emulator.add_listener('serial1-output-byte', (byte) => this.#ports[AGENT_PORT]?.add(byte))
+    emulator.add_listener('net0-send', () => {
+      this.#framesOut++
+    })
+  }
+
+  #serialOutput(port: number, bytes: Uint8Array): void {
+    this.send({ type: 'serial', port, bytes })
+    if (port !== CONSOLE_PORT) return
+    this.#consoleInFlight += bytes.byteLength
+    if (this.#consoleInFlight >= CONSOLE_WINDOW) this.#pacer.hold('console')
+  }
+}
+
+async function bufferOf(path: string): Promise<ArrayBuffer> {
+  const content = await readFile(path)
+  return content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength) as ArrayBuffer
+}

@@ -1,0 +1,157 @@
+import type { Counters } from '../model/counters'
+import { VmmError } from '../model/errors'
+import { AGENT_PORT, CONSOLE_PORT, type FromGuest, type GuestRequest, type ToGuest } from './embedded-protocol'
+import type { Machine, MachineEnd, MachineSpec, SavedState, SerialPort } from './engine'
+import type { GuestProcess } from './guest-process'
+
+/** Longest wait for an answer of a guest process, milliseconds; saving 2 GiB to a slow disk takes long. */
+const ANSWER_WITHIN_MS = 120_000
+
+type WithoutSeq<R> = R extends { seq: number } ? Omit<R, 'seq'> : never
+
+interface Waiting {
+  resolve(value: unknown): void
+  reject(error: Error): void
+  timer: NodeJS.Timeout
+}
+
+/** Main's end of an embedded machine: requests and replies by number, serial bytes, and how it ended. */
+export class EmbeddedMachine implements Machine {
+  readonly pid: number | undefined
+  readonly console: SerialPort
+  readonly agentPort: SerialPort
+  readonly ended: Promise<MachineEnd>
+  readonly #serial = new Map([CONSOLE_PORT, AGENT_PORT].map((port) => [port, new Set<(bytes: Uint8Array) => void>()]))
+  readonly #counters = new Set<(counters: Counters) => void>()
+  readonly #stalls = new Set<(reason: string) => void>()
+  readonly #waiting = new Map<number, Waiting>()
+  #seq = 0
+  #end: MachineEnd | null = null
+  /** Why the process is about to end, recorded before it does: exit codes do not tell. */
+  #intent: MachineEnd | null = null
+
+  constructor(private readonly process: GuestProcess) {
+    this.pid = process.pid
+    this.console = this.#port(CONSOLE_PORT)
+    this.agentPort = this.#port(AGENT_PORT)
+    process.onMessage((message) => this.#receive(message as FromGuest))
+    this.ended = new Promise((resolve) => {
+      process.onExit((how) => {
+        const crash: MachineEnd = { how: 'crashed', reason: `The guest process ended unexpectedly: ${how}.` }
+        this.#end = this.#intent ?? crash
+        this.#failAll(this.#end)
+        resolve(this.#end)
+      })
+    })
+  }
+
+  async start(spec: MachineSpec): Promise<void> {
+    await this.#ask({ type: 'start', spec })
+  }
+
+  async pause(): Promise<void> {
+    await this.#ask({ type: 'pause' })
+  }
+
+  async resume(): Promise<void> {
+    await this.#ask({ type: 'resume' })
+  }
+
+  async reset(): Promise<void> {
+    await this.#ask({ type: 'reset' })
+  }
+
+  async saveState(file: string, options: { compress: boolean; layerCopy: string | null }): Promise<SavedState> {
+    return (await this.#ask({ type: 'save', file, ...options })) as SavedState
+  }
+
+  async counters(): Promise<Counters> {
+    return (await this.#ask({ type: 'counters' })) as Counters
+  }
+
+  onCounters(listener: (counters: Counters) => void): () => void {
+    this.#counters.add(listener)
+    return () => this.#counters.delete(listener)
+  }
+
+  onStall(listener: (reason: string) => void): () => void {
+    this.#stalls.add(listener)
+    return () => this.#stalls.delete(listener)
+  }
+
+  async kill(): Promise<void> {
+    this.#intent ??= { how: 'killed', reason: '' }
+    this.process.kill()
+    await this.ended
+  }
+
+  #port(port: number): SerialPort {
+    return {
+      write: (bytes) => this.#post({ type: 'serial', port, bytes }),
+      onData: (receive) => {
+        this.#serial.get(port)?.add(receive)
+        return () => this.#serial.get(port)?.delete(receive)
+      },
+    }
+  }
+
+  #post(message: ToGuest): void {
+    if (this.#end === null) this.process.send(message)
+  }
+
+  #ask(request: WithoutSeq<GuestRequest>): Promise<unknown> {
+    if (this.#end !== null) return Promise.reject(endedError(this.#end))
+    const seq = ++this.#seq
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(seq)
+        reject(new VmmError('timeout', `The guest process did not answer to '${request.type}'.`, { hint: 'Use Force Off.' }))
+      }, ANSWER_WITHIN_MS)
+      this.#waiting.set(seq, { resolve, reject, timer })
+      this.#post({ ...request, seq } as GuestRequest)
+    })
+  }
+
+  #receive(message: FromGuest): void {
+    switch (message.type) {
+      case 'reply':
+        this.#settle(message)
+        break
+      case 'serial':
+        for (const receive of this.#serial.get(message.port) ?? []) receive(message.bytes)
+        if (message.port === CONSOLE_PORT) this.#post({ type: 'taken', bytes: message.bytes.byteLength })
+        break
+      case 'counters':
+        for (const listener of this.#counters) listener(message.counters)
+        break
+      case 'stalled':
+        for (const listener of this.#stalls) listener(message.reason)
+        break
+      case 'halted':
+        this.#intent ??= { how: 'powered-off', reason: '' }
+        this.process.kill()
+        break
+    }
+  }
+
+  #settle(reply: Extract<FromGuest, { type: 'reply' }>): void {
+    const waiting = this.#waiting.get(reply.seq)
+    if (!waiting) return
+    this.#waiting.delete(reply.seq)
+    clearTimeout(waiting.timer)
+    if (reply.ok) waiting.resolve(reply.value)
+    else waiting.reject(VmmError.fromFailure(reply.failure))
+  }
+
+  #failAll(end: MachineEnd): void {
+    for (const { reject, timer } of this.#waiting.values()) {
+      clearTimeout(timer)
+      reject(endedError(end))
+    }
+    this.#waiting.clear()
+  }
+}
+
+function endedError(end: MachineEnd): VmmError {
+  return new VmmError('engine', end.reason || 'The machine has ended.', { context: { how: end.how } })
+}

@@ -1,0 +1,37 @@
+import type { Counters } from '../model/counters'
+import type { Failure } from '../model/errors'
+import type { MachineSpec } from './engine'
+
+/** Serial ports of an embedded machine: the console and the agent's. */
+export const CONSOLE_PORT = 0
+export const AGENT_PORT = 1
+
+/** Console bytes sent to main and not yet acknowledged at which the guest is held back. */
+export const CONSOLE_WINDOW = 1024 * 1024
+
+/** Requests carry a number that the reply repeats. */
+export type GuestRequest =
+  | { type: 'start'; seq: number; spec: MachineSpec }
+  | { type: 'pause'; seq: number }
+  | { type: 'resume'; seq: number }
+  | { type: 'reset'; seq: number }
+  | { type: 'save'; seq: number; file: string; compress: boolean; layerCopy: string | null }
+  | { type: 'counters'; seq: number }
+
+/** From main to a guest process. */
+export type ToGuest =
+  | GuestRequest
+  | { type: 'serial'; port: number; bytes: Uint8Array }
+  /** Main has taken this many more console bytes. */
+  | { type: 'taken'; bytes: number }
+
+/** From a guest process to main. */
+export type FromGuest =
+  | { type: 'reply'; seq: number; ok: true; value: unknown }
+  | { type: 'reply'; seq: number; ok: false; failure: Failure }
+  | { type: 'serial'; port: number; bytes: Uint8Array }
+  | { type: 'counters'; counters: Counters }
+  /** The guest halted with interrupts off: it will never run again. */
+  | { type: 'halted' }
+  /** The host refused a write to the disk; the guest waits until it is resumed. */
+  | { type: 'stalled'; reason: string }

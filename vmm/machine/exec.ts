@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { READ_BYTES, type GuestCommands } from './guest-commands'
+
+/** Pause between two looks at a quiet command, milliseconds: short at first, longer while nothing comes. */
+const PAUSE_MS = { least: 10, most: 200 } as const
+const SIGTERM = 15
+const SIGKILL = 9
+
+/**
+ * Runs in the guest. Output goes to files, from which it is streamed: the agent would hand it over only at the end.
+ * A group of its own lets the command be stopped and continued with all its children.
+ */
+const LAUNCH = 'd=$1; shift; cd / && exec setsid "$@" <"$d/in" >>"$d/out" 2>>"$d/err"'
+const PREPARE = 'umask 077; mkdir -p "$1" && : >"$1/in" && : >"$1/out" && : >"$1/err"'
+const DRAINED = ': >"$2/$3"; kill -CONT "-$1"'
+
+export interface ExecOutput {
+  stdout: Uint8Array
+  stderr: Uint8Array
+}
+
+export interface ExecEnd {
+  exitCode: number | null
+  signal: number | null
+}
+
+type Stream = 'out' | 'err'
+
+/** One command in a guest: its output as it comes, and how it ended. */
+export class GuestExec {
+  #pid = 0
+  #handles: Record<Stream, number> = { out: -1, err: -1 }
+  readonly #folder = `/run/vivarium/exec-${randomBytes(8).toString('hex')}`
+
+  private constructor(private readonly commands: GuestCommands) {}
+
+  static async start(commands: GuestCommands, argv: string[], stdin?: Uint8Array): Promise<GuestExec> {
+    const exec = new GuestExec(commands)
+    await exec.#start(argv, stdin)
+    return exec
+  }
+
+  /** Streams until the command has ended and all its output is read; then nothing of it is left in the guest. */
+  async follow(onOutput: (output: ExecOutput) => void | Promise<void>): Promise<ExecEnd> {
+    try {
+      for (let pause: number = PAUSE_MS.least; ; ) {
+        const status = await this.commands.execStatus(this.#pid)
+        const stdout = await this.#take('out', status.exited)
+        const stderr = await this.#take('err', status.exited)
+        const quiet = stdout.byteLength + stderr.byteLength === 0
+        if (!quiet) await onOutput({ stdout, stderr })
+        if (status.exited && quiet) return { exitCode: status.exitCode, signal: status.signal }
+        pause = quiet ? Math.min(PAUSE_MS.most, pause * 1.5) : PAUSE_MS.least
+        if (!status.exited) await delay(pause)
+      }
+    } finally {
+      await this.#cleanUp()
+    }
+  }
+
+  /** Asks the command to end; after a while, ends it. */
+  async stop(): Promise<void> {
+    await this.#signal(SIGTERM)
+    await delay(2000)
+    await this.#signal(SIGKILL)
+  }
+
+  async #start(argv: string[], stdin?: Uint8Array): Promise<void> {
+    await this.commands.run('/bin/sh', ['-c', PREPARE, 'sh', this.#folder])
+    if (stdin && stdin.byteLength > 0) {
+      const handle = await this.commands.open(`${this.#folder}/in`, 'w')
+      await this.commands.write(handle, stdin)
+      await this.commands.close(handle)
+    }
+    this.#handles.out = await this.commands.open(`${this.#folder}/out`, 'r')
+    this.#handles.err = await this.commands.open(`${this.#folder}/err`, 'r')
+    this.#pid = await this.commands.exec('/bin/sh', ['-c', LAUNCH, 'sh', this.#folder, ...argv])
+  }
+
+  /**
+   * New output of one stream. A command that writes faster than the line to the host carries is stopped, its file
+   * read to the end and emptied, and the command continued: so the guest's memory holds only what is on its way.
+   */
+  async #take(stream: Stream, ended: boolean): Promise<Uint8Array> {
+    const handle = this.#handles[stream]
+    const first = await this.commands.read(handle)
+    if (first.bytes.byteLength < READ_BYTES) return first.bytes
+    if (!ended) await this.#signal('STOP')
+    const parts = [first.bytes]
+    for (let read = first; read.bytes.byteLength > 0; ) {
+      read = await this.commands.read(handle)
+      parts.push(read.bytes)
+    }
+    if (!ended) {
+      await this.commands.run('/bin/sh', ['-c', DRAINED, 'sh', String(this.#pid), this.#folder, stream])
+      await this.commands.rewind(handle)
+    }
+    return Buffer.concat(parts)
+  }
+
+  async #signal(signal: number | string): Promise<void> {
+    await this.commands.run('/bin/sh', ['-c', 'kill "-$1" "-$2"', 'sh', String(signal), String(this.#pid)])
+  }
+
+  async #cleanUp(): Promise<void> {
+    try {
+      await this.commands.close(this.#handles.out)
+      await this.commands.close(this.#handles.err)
+      await this.commands.exec('/bin/rm', ['-rf', this.#folder])
+    } catch {
+      // the guest is gone or busy; what is left is a few files in its memory
+    }
+  }
+}

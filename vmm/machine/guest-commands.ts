@@ -1,0 +1,106 @@
+import * as v from 'valibot'
+import { VmmError } from '../model/errors'
+import type { GuestAgent } from './agent'
+
+/** Most bytes taken in one read of a guest file. */
+export const READ_BYTES = 48 * 1024
+/** Bytes written to a guest file at a time: with base64 and JSON around it well inside one serial buffer. */
+const WRITE_BYTES = 12 * 1024
+
+const Started = v.object({ pid: v.pipe(v.number(), v.integer()) })
+const Handle = v.pipe(v.number(), v.integer())
+const Read = v.object({ 'buf-b64': v.pipe(v.string(), v.maxLength(READ_BYTES * 2)), eof: v.boolean() })
+const Status = v.object({
+  exited: v.boolean(),
+  exitcode: v.optional(v.pipe(v.number(), v.integer())),
+  signal: v.optional(v.pipe(v.number(), v.integer())),
+  'out-data': v.optional(v.string()),
+  'err-data': v.optional(v.string()),
+})
+
+export interface CommandStatus {
+  exited: boolean
+  exitCode: number | null
+  signal: number | null
+  stdout: Uint8Array
+  stderr: Uint8Array
+}
+
+/** The commands of qemu-guest-agent that Vivarium uses, with their answers checked. */
+export class GuestCommands {
+  constructor(private readonly agent: GuestAgent) {}
+
+  /** Starts a program by its absolute path; returns its process id in the guest. */
+  async exec(path: string, args: string[], options: { input?: Uint8Array; capture?: boolean } = {}): Promise<number> {
+    const answer = await this.agent.call('guest-exec', {
+      path,
+      arg: args,
+      'capture-output': options.capture ?? false,
+      ...(options.input ? { 'input-data': Buffer.from(options.input).toString('base64') } : {}),
+    })
+    return check(Started, answer, 'guest-exec').pid
+  }
+
+  async execStatus(pid: number): Promise<CommandStatus> {
+    const status = check(Status, await this.agent.call('guest-exec-status', { pid }), 'guest-exec-status')
+    return {
+      exited: status.exited,
+      exitCode: status.exitcode ?? null,
+      signal: status.signal ?? null,
+      stdout: Buffer.from(status['out-data'] ?? '', 'base64'),
+      stderr: Buffer.from(status['err-data'] ?? '', 'base64'),
+    }
+  }
+
+  /** Runs a short program to its end. Fails with kind `guest` when it does not succeed within `withinMs`. */
+  async run(path: string, args: string[], options: { input?: Uint8Array; withinMs?: number } = {}): Promise<CommandStatus> {
+    const pid = await this.exec(path, args, { ...options, capture: true })
+    const deadline = performance.now() + (options.withinMs ?? 10_000)
+    for (let pause = 5; ; pause = Math.min(100, pause * 2)) {
+      const status = await this.execStatus(pid)
+      if (status.exited) return status
+      if (performance.now() > deadline) throw new VmmError('timeout', `The guest did not finish '${path}' in time.`)
+      await new Promise((resolve) => setTimeout(resolve, pause))
+    }
+  }
+
+  async open(path: string, mode: 'r' | 'w'): Promise<number> {
+    return check(Handle, await this.agent.call('guest-file-open', { path, mode }), 'guest-file-open')
+  }
+
+  async read(handle: number): Promise<{ bytes: Uint8Array; eof: boolean }> {
+    const answer = check(Read, await this.agent.call('guest-file-read', { handle, count: READ_BYTES }), 'guest-file-read')
+    return { bytes: Buffer.from(answer['buf-b64'], 'base64'), eof: answer.eof }
+  }
+
+  async write(handle: number, bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.byteLength; at += WRITE_BYTES) {
+      const piece = Buffer.from(bytes.subarray(at, at + WRITE_BYTES)).toString('base64')
+      await this.agent.call('guest-file-write', { handle, 'buf-b64': piece })
+    }
+  }
+
+  /** Goes back to the beginning of the file. */
+  async rewind(handle: number): Promise<void> {
+    await this.agent.call('guest-file-seek', { handle, offset: 0, whence: 0 })
+  }
+
+  async close(handle: number): Promise<void> {
+    await this.agent.call('guest-file-close', { handle })
+  }
+
+  /** Sets the guest's clock, milliseconds since the Unix epoch. */
+  async setTime(ms: number): Promise<void> {
+    await this.agent.call('guest-set-time', { time: ms * 1_000_000 })
+  }
+
+  async shutdown(mode: 'powerdown' | 'reboot'): Promise<void> {
+    await this.agent.send('guest-shutdown', { mode })
+  }
+}
+
+function check<S extends v.GenericSchema>(schema: S, answer: unknown, command: string): v.InferOutput<S> {
+  const result = v.safeParse(schema, answer)
+  if (result.success) return result.output
+  throw new VmmError('guest', `The guest agent gave a malformed answer to '${command}'.`, { context: { issue: result.issues[0].message } })
+}
