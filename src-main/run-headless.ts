@@ -1,0 +1,80 @@
+import { forkGuests } from '../vmm/engine/guest-process'
+import { GUEST_ENTRY, UI_FOLDER } from './built-files'
+import { dataFolder } from './data-folder'
+import { becomeMain } from './instance'
+import { serveLocal } from './local-socket'
+import { serveBrowsers } from './server'
+import { openServices } from './services'
+import type { Services } from './services/services'
+import { socketAddress } from './socket-address'
+
+/** How long an on-demand main stays with no client, no machine and no task. */
+const LINGER_MS = 10_000
+const IDLE_CHECK_MS = 500
+
+export interface HeadlessOptions {
+  /** TCP port for the browser; 0 lets the system choose. */
+  port: number
+  /** Started by the CLI for itself: prints no URL, and ends by itself when nothing is left to do. */
+  onDemand: boolean
+}
+
+/** Vivarium without Electron, until a signal or, on demand, idleness ends it. */
+export async function runHeadless({ port, onDemand }: HeadlessOptions): Promise<void> {
+  const folder = dataFolder()
+  const instance = await becomeMain(folder)
+  if (!instance.first) {
+    const where = instance.url ? `It is at ${instance.url}` : 'Its window has been brought to the front.'
+    if (!onDemand) console.log(`Vivarium is already running. ${where}`)
+    return
+  }
+  const signal = nextSignal()
+  const closers = [instance.release]
+  try {
+    let url = ''
+    const services = await openServices({
+      dataFolder: folder,
+      spawnGuest: forkGuests(GUEST_ENTRY),
+      shell: { kind: onDemand ? 'headless' : 'browser', show: () => url },
+    })
+    closers.push(() => services.close())
+    const browsers = await serveBrowsers({ services, uiFolder: UI_FOLDER, port })
+    url = browsers.url
+    closers.push(browsers.close)
+    closers.push(await serveLocal(services, socketAddress(folder)))
+    if (!onDemand) console.log(`Vivarium is at ${url}\nOpen it in a browser on this machine. Ctrl+C ends it.`)
+    const reason = await (onDemand ? Promise.race([signal, idle(services)]) : signal)
+    if (!onDemand) console.log(`${reason}: closing.`)
+  } finally {
+    for (const close of closers.reverse()) await close()
+  }
+}
+
+/** Resolves at the first signal that asks to end. A second one ends the process at once. */
+function nextSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+    let asked = false
+    for (const signal of signals) {
+      process.on(signal, () => {
+        if (asked) process.exit(1)
+        asked = true
+        resolve(signal)
+      })
+    }
+  })
+}
+
+/** Resolves when there has been nothing to do for a while. */
+function idle(services: Services): Promise<string> {
+  return new Promise((resolve) => {
+    let since = Date.now()
+    const check = setInterval(() => {
+      const { machines, tasks, clients } = services.busy()
+      if (machines + tasks + clients > 0) since = Date.now()
+      if (Date.now() - since < LINGER_MS) return
+      clearInterval(check)
+      resolve('idle')
+    }, IDLE_CHECK_MS)
+  })
+}

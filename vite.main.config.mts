@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { defineConfig } from 'vite'
+
+const entries = {
+  main: 'src-main/main.ts',
+  headless: 'src-main/headless.ts',
+  cli: 'src-main/cli.ts',
+  guest: 'vmm/engine/embedded-guest.ts',
+}
+
+const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)))
+
+/** What Node and Electron run: the application, its headless twin, the CLI and the guest process. */
+export default defineConfig({
+  build: {
+    outDir: '.vite/build',
+    // the preload build writes to the same folder
+    emptyOutDir: false,
+    target: 'node18',
+    minify: false,
+    sourcemap: false,
+    reportCompressedSize: false,
+    lib: { entry: present, formats: ['cjs'] },
+    rolldownOptions: {
+      external: ['electron', 'sqlite3', /^v86(\/|$)/, /^node:/, ...builtinModules],
+      output: { entryFileNames: '[name].js', chunkFileNames: 'chunk-[name].js' },
+    },
+  },
+  // a package's Node build, never its browser build
+  resolve: { conditions: ['node'], mainFields: ['module', 'main'] },
+})
