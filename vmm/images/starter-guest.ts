@@ -1,0 +1,155 @@
+import type { CpioEntry } from './cpio'
+import { reseedProgram } from './reseed'
+
+/** Kernel modules the guest must have, for itself and to mount what a person attaches. */
+export const GUEST_MODULES = [
+  'virtio_ring',
+  'virtio_pci',
+  'virtio_mmio',
+  'virtio_net',
+  'virtio_blk',
+  'virtio_balloon',
+  'virtio_console',
+  'virtio_rng',
+  '9p',
+  '9pnet_virtio',
+  '9pnet_fd',
+  'ne2k_pci',
+  'ata_piix',
+  'ata_generic',
+  'sd_mod',
+  'sr_mod',
+  'isofs',
+  'ext4',
+  'crc32c_generic',
+  'loop',
+  'overlay',
+] as const
+
+/**
+ * - `quiet`: a serial console is slow, and the prompt should come first
+ * - `tsc=reliable`, `no_timer_check`: no calibration against clocks that are emulated too, and panic-free under load
+ * - `mitigations=off`: the guest is one trust domain, kept in by its engine
+ * - `random.trust_cpu=on`: RDRAND is the host's own generator
+ */
+export const GUEST_CMDLINE = 'console=ttyS0 quiet tsc=reliable no_timer_check mitigations=off random.trust_cpu=on'
+
+/**
+ * The first process. Drivers are loaded for the devices that are there, one bus after the other, because a bus
+ * shows its devices only once its own driver is loaded; file systems load on demand, by mount.
+ */
+const INIT = `#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+/bin/busybox --install -s
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm
+mount -a
+
+plug() {
+  aliases=
+  for bus; do
+    for device in /sys/bus/$bus/devices/*; do
+      [ -r $device/modalias ] && read -r alias < $device/modalias && aliases="$aliases $alias"
+    done
+  done
+  [ -z "$aliases" ] || modprobe -qa $aliases
+}
+modprobe virtio_ring
+plug pci acpi
+plug virtio scsi
+
+hostname -F /etc/hostname
+ip link set lo up
+exec /sbin/init
+`
+
+const INITTAB = `ttyS0::respawn:-/bin/sh
+::respawn:/usr/lib/vivarium/agent
+::ctrlaltdel:/sbin/reboot
+::shutdown:/bin/umount -a -r
+`
+
+/** Files in memory are limited, so that no command's output can take all of it. */
+const FSTAB = `devpts /dev/pts devpts gid=5,mode=620,ptmxmode=666 0 0
+run /run tmpfs mode=755,size=15%,nosuid,nodev 0 0
+tmp /tmp tmpfs mode=1777,size=25%,nosuid,nodev 0 0
+shm /dev/shm tmpfs mode=1777,size=10%,nosuid,nodev 0 0
+`
+
+const PROFILE = String.raw`export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=xterm-256color
+export PS1='\u@\h:\w\$ '
+cd
+cat /etc/motd
+`
+
+const MOTD = "Welcome to the Vivarium starter image. Files here live in memory: they are gone when the machine is off.\n"
+
+/** Without a second serial port there is nobody to answer, and respawning would never end. */
+const AGENT = `#!/bin/sh
+grep -q '^1: uart:[1-9]' /proc/tty/driver/serial || exec sleep 2147483647
+exec qemu-ga -m isa-serial -p /dev/ttyS1 -t /run > /dev/null 2>&1
+`
+
+/** As qemu-ga calls it: shutdown -h {-P|-H|-r} +0 "reason". */
+const SHUTDOWN = `#!/bin/sh
+verb=poweroff
+for word; do
+  case $word in
+    -H) verb=halt ;;
+    -r) verb=reboot ;;
+  esac
+done
+exec $verb
+`
+
+/** Renews what clones of one snapshot must not share. Exit status 0 only when all of it is done. */
+const RENEW = `#!/bin/sh
+# renew HOSTNAME MAC MACHINEID < 64 or more fresh random bytes; an empty argument leaves that part alone
+status=0
+/usr/lib/vivarium/reseed || status=1
+if [ -n "$1" ]; then
+  echo "$1" > /etc/hostname
+  hostname "$1" || status=1
+fi
+if [ -n "$2" ] && [ -e /sys/class/net/eth0 ]; then
+  read -r flags < /sys/class/net/eth0/flags
+  ip link set eth0 down && ip link set eth0 address "$2" || status=1
+  [ $((flags & 1)) = 0 ] || ip link set eth0 up || status=1
+fi
+[ -z "$3" ] || echo "$3" > /etc/machine-id
+exit $status
+`
+
+const FOLDERS = [
+  'bin', 'sbin', 'dev', 'etc', 'lib', 'lib/i386-linux-gnu', 'lib/modules', 'mnt', 'proc', 'root', 'run', 'sys', 'tmp',
+  'usr', 'usr/bin', 'usr/lib', 'usr/lib/vivarium', 'usr/sbin', 'var',
+]
+
+/** All of the guest's files that come from no package. Folders come first. */
+export function guestFiles(): CpioEntry[] {
+  const text = (path: string, content: string): CpioEntry => ({ kind: 'file', path, content })
+  const program = (path: string, content: string | Buffer): CpioEntry => ({ kind: 'file', path, content, mode: 0o755 })
+  return [
+    ...FOLDERS.map((path): CpioEntry => ({ kind: 'directory', path })),
+    { kind: 'character-device', path: 'dev/console', major: 5, minor: 1 },
+    { kind: 'symlink', path: 'bin/sh', target: 'busybox' },
+    { kind: 'symlink', path: 'var/run', target: '/run' },
+    { kind: 'symlink', path: 'etc/mtab', target: '/proc/mounts' },
+    program('init', INIT),
+    program('sbin/shutdown', SHUTDOWN),
+    program('usr/lib/vivarium/agent', AGENT),
+    program('usr/lib/vivarium/renew', RENEW),
+    program('usr/lib/vivarium/reseed', reseedProgram()),
+    text('etc/fstab', FSTAB),
+    text('etc/group', 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n'),
+    text('etc/hostname', 'vivarium\n'),
+    text('etc/hosts', '127.0.0.1 localhost\n::1 localhost\n'),
+    text('etc/inittab', INITTAB),
+    text('etc/machine-id', '\n'),
+    text('etc/motd', MOTD),
+    text('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
+    text('etc/profile', PROFILE),
+  ]
+}
