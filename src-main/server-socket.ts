@@ -11,10 +11,12 @@ import type { Services } from './services/services'
 const TOKEN_WITHIN_MS = 5000
 /** Connections that have not sent the token yet, at most. */
 const STRANGERS = 16
+/** Largest first message, bytes. */
+const HELLO_LIMIT = 256
 /** WebSocket close codes, in the range for applications. */
 const CLOSE = { badToken: 4401, tooLate: 4408, dropped: 4400 } as const
 
-/** Accepts WebSocket clients on `server`: the first message is the token as text, all others are contract frames. */
+/** Accepts WebSocket clients at /contract. The first message is `{ token }`; all are MessagePack. */
 export function acceptClients(server: Server, services: Services, token: string): { close(): void } {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_LIMIT, perMessageDeflate: false })
   let strangers = 0
@@ -23,6 +25,7 @@ export function acceptClients(server: Server, services: Services, token: string)
     const host = ownHost(request)
     if (!host) return refuseUpgrade(socket, '421 Misdirected Request')
     if (request.headers.origin !== `http://${host}`) return refuseUpgrade(socket, '403 Forbidden')
+    if (request.url !== '/contract') return refuseUpgrade(socket, '404 Not Found')
     if (strangers >= STRANGERS) return refuseUpgrade(socket, '503 Service Unavailable')
     sockets.handleUpgrade(request, socket, head, (client) => meet(client))
   })
@@ -36,9 +39,9 @@ export function acceptClients(server: Server, services: Services, token: string)
     })
     client.on('error', () => client.terminate())
     client.once('close', known)
-    client.once('message', (data, isBinary) => {
+    client.once('message', (data) => {
       known()
-      if (!isBinary && sameSecret(textOf(data), token)) serveSocket(services, client)
+      if (sameSecret(tokenIn(data as Buffer), token)) serveSocket(services, client)
       else client.close(CLOSE.badToken, 'wrong token')
     })
   }
@@ -80,8 +83,14 @@ function refuseUpgrade(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
-function textOf(data: RawData): string {
-  return (data as Buffer).toString('utf8')
+function tokenIn(bytes: Uint8Array): string {
+  if (bytes.byteLength > HELLO_LIMIT) return ''
+  try {
+    const hello = decodeMessage(bytes) as { token?: unknown } | null
+    return typeof hello?.token === 'string' ? hello.token : ''
+  } catch {
+    return ''
+  }
 }
 
 /** Compares in a time that tells nothing about where they differ. */
