@@ -17,15 +17,17 @@ export interface HeadlessOptions {
   port: number
   /** Started by the CLI for itself: prints no URL, and ends by itself when nothing is left to do. */
   onDemand: boolean
+  /** Tells the person something; `url` is where the interface is, '' for nowhere. */
+  tell?: (message: string, url: string) => void
 }
 
 /** Vivarium without Electron, until a signal or, on demand, idleness ends it. */
-export async function runHeadless({ port, onDemand }: HeadlessOptions): Promise<void> {
+export async function runHeadless({ port, onDemand, tell = print }: HeadlessOptions): Promise<void> {
   const folder = dataFolder()
   const instance = await becomeMain(folder)
   if (!instance.first) {
     const where = instance.url ? `It is at ${instance.url}` : 'Its window has been brought to the front.'
-    if (!onDemand) console.log(`Vivarium is already running. ${where}`)
+    if (!onDemand) tell(`Vivarium is already running. ${where}`, instance.url)
     return
   }
   const signal = nextSignal()
@@ -42,13 +44,15 @@ export async function runHeadless({ port, onDemand }: HeadlessOptions): Promise<
     url = browsers.url
     closers.push(browsers.close)
     closers.push(await serveLocal(services, socketAddress(folder)))
-    if (!onDemand) console.log(`Vivarium is at ${url}\nOpen it in a browser on this machine. Ctrl+C ends it.`)
+    if (!onDemand) tell(`Vivarium is at ${url}\nOpen it in a browser on this machine. Ctrl+C ends it.`, url)
     const reason = await (onDemand ? Promise.race([signal, idle(services)]) : signal)
-    if (!onDemand) console.log(`${reason}: closing.`)
+    if (!onDemand) process.stderr.write(`${reason}: closing.\n`)
   } finally {
     for (const close of closers.reverse()) await close()
   }
 }
+
+const print = (message: string): void => console.log(message)
 
 /** Resolves at the first signal that asks to end. A second one ends the process at once. */
 function nextSignal(): Promise<string> {

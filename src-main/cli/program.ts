@@ -1,0 +1,42 @@
+import { Command } from 'commander'
+import { version } from '../../package.json'
+import { addAppCommands } from './app'
+import { addConsoleCommand } from './console'
+import { addDomainCommands } from './domains'
+import { addExecCommand } from './exec'
+import { addImageCommands } from './images'
+import { addLifecycleCommands } from './lifecycle'
+import { addRunCommand } from './run'
+import type { CliSession } from './session'
+import { addSnapshotCommands } from './snapshots'
+import { addTrashCommands } from './trash'
+
+/** The whole `vivarium` command: a client of the contract. */
+export function vivariumCommand(cli: CliSession): Command {
+  const program = new Command('vivarium')
+    .description('isolated guest machines with policy, profile and inspection')
+    .version(version)
+    .enablePositionalOptions()
+    .showHelpAfterError("('vivarium --help' lists the commands)")
+  addDomainCommands(program, cli)
+  addLifecycleCommands(program, cli)
+  addConsoleCommand(program, cli)
+  addExecCommand(program, cli)
+  addRunCommand(program, cli)
+  addSnapshotCommands(program, cli)
+  addTrashCommands(program, cli)
+  addImageCommands(program, cli)
+  addAppCommands(program, cli)
+  for (const command of everyCommand(program)) {
+    command.exitOverride()
+    if (command.commands.length === 0) command.option('--json', 'print one JSON document')
+  }
+  program.hook('preAction', (_program, chosen) => {
+    cli.json = chosen.opts<{ json?: boolean }>().json === true
+  })
+  return program
+}
+
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)]
+}

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import type { EngineId } from '../../vmm/model/domain'
+import { VmmError } from '../../vmm/model/errors'
+import { engineOption } from './domains'
+import { commandStatus, execute, readStdin } from './execute'
+import { followTask } from './follow-task'
+import { given, memoryOption } from './options'
+import type { CliSession } from './session'
+import { imageOrStarter } from './starter'
+import { stoppable } from './stoppable'
+
+/** How long a booted guest may take until its agent answers. */
+const AGENT_MS = 180_000
+/** How long main may take to remove the domain. */
+const REMOVE_MS = 15_000
+const PAUSE_MS = 50
+
+interface RunOptions {
+  engine: EngineId
+  memory?: number
+  image?: string
+  stdin: boolean
+}
+
+/** run: one command in a guest of its own, which leaves nothing behind. */
+export function addRunCommand(program: Command, cli: CliSession): void {
+  program
+    .command('run <command...>')
+    .description('run a command in a fresh guest that is gone afterwards')
+    .addOption(engineOption())
+    .option('--memory <MiB>', 'guest memory', memoryOption)
+    .option('--image <name>', 'what it boots; otherwise the starter image')
+    .option('-n, --no-stdin', 'do not read standard input')
+    .passThroughOptions()
+    .action((argv: string[], options: RunOptions) => stoppable((stopped) => runOnce(cli, argv, options, stopped)))
+}
+
+async function runOnce(cli: CliSession, argv: string[], options: RunOptions, stopped: AbortSignal): Promise<number> {
+  const stdin = options.stdin ? await readStdin(stopped) : null
+  const { engine, memory } = options
+  const imageId = await imageOrStarter(cli, options.image, stopped)
+  const name = `run-${randomBytes(4).toString('hex')}`
+  const spec = { name, engine, imageId, ...given({ memoryMiB: memory }) }
+  // main removes an ephemeral domain by itself when this client leaves, however it leaves
+  const { id } = await cli.call('domains.create', { spec, ephemeral: true })
+  try {
+    await followTask(cli, await cli.call('domains.start', { id }), stopped)
+    await agentReady(cli, id, stopped)
+    return commandStatus(await execute(cli, { id, argv, stdin, stopped }))
+  } finally {
+    await remove(cli, id)
+  }
+}
+
+async function agentReady(cli: CliSession, id: string, stopped: AbortSignal): Promise<void> {
+  const deadline = Date.now() + AGENT_MS
+  for (;;) {
+    const { agent, state, stateReason } = await cli.call('domains.get', { id })
+    if (agent === 'ready') return
+    if (stopped.aborted) throw new VmmError('cancelled', 'The run was interrupted.')
+    if (agent === 'none') {
+      throw new VmmError('unsupported', 'This image has no guest agent, so nothing can be run in it from outside.', {
+        hint: 'Leave --image out to use the starter image.',
+      })
+    }
+    if (state !== 'running') throw new VmmError('engine', `The guest is ${state}. ${stateReason}`.trim())
+    if (Date.now() > deadline) throw new VmmError('timeout', 'The guest did not answer in time.')
+    await sleep(PAUSE_MS)
+  }
+}
+
+/** Waits until the domain is gone, so that nothing is left when the command ends. */
+async function remove(cli: CliSession, id: string): Promise<void> {
+  const deadline = Date.now() + REMOVE_MS
+  try {
+    await cli.call('domains.forceOff', { id })
+  } catch {
+    // it is off already, or gone
+  }
+  while (Date.now() < deadline) {
+    const left = await cli.call('domains.get', { id }).catch(() => null)
+    if (!left) return
+    await sleep(PAUSE_MS)
+  }
+}

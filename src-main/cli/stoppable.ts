@@ -1,0 +1,23 @@
+const STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+type Stop = keyof typeof STATUS
+
+/**
+ * Runs `work` so that Ctrl+C and the other signals that end a command reach it as an abort, to clean up and then
+ * throw; the exit status is then the shell's for that signal, otherwise what `work` returned.
+ */
+export async function stoppable(work: (stopped: AbortSignal) => Promise<number>): Promise<void> {
+  const stop = new AbortController()
+  let by: Stop | null = null
+  for (const signal of Object.keys(STATUS) as Stop[]) {
+    process.on(signal, () => {
+      by ??= signal
+      stop.abort()
+    })
+  }
+  try {
+    process.exitCode = await work(stop.signal)
+  } catch (error) {
+    if (!by) throw error
+    process.exitCode = STATUS[by]
+  }
+}
