@@ -65,7 +65,11 @@ export class PrivateApt {
    * Fetches `packages` into `folder`, checked against the signed indexes. `onProgress` gets bytes. After a failure
    * the folder can hold part of them.
    */
-  async download(packages: AptPackage[], folder: string, onProgress?: (done: number, total: number) => void): Promise<void> {
+  async download(
+    packages: AptPackage[],
+    folder: string,
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<void> {
     const total = packages.reduce((sum, { bytes }) => sum + bytes, 0)
     const wanted = new Set(packages.map(({ fileName }) => fileName))
     const poll = setInterval(() => {
@@ -146,13 +150,24 @@ function parseUriLine(line: string): AptPackage | undefined {
 
 async function bytesIn(folder: string, names: ReadonlySet<string>): Promise<number> {
   const present = (await readdir(folder).catch(() => [])).filter((name) => names.has(name))
-  const sizes = await Promise.all(present.map((name) => stat(join(folder, name)).then(({ size }) => size, () => 0)))
+  const sizes = await Promise.all(
+    present.map((name) =>
+      stat(join(folder, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  )
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 
 /** Errors and warnings: offline, apt-get update only warns. */
 function complaints({ stderr }: ProgramOutcome): string {
-  return stderr.split('\n').filter((line) => /^[EW]: /.test(line)).join('\n').slice(0, 2000)
+  return stderr
+    .split('\n')
+    .filter((line) => /^[EW]: /.test(line))
+    .join('\n')
+    .slice(0, 2000)
 }
 
 function refuseFullDisk(outcome: ProgramOutcome): void {

@@ -24,7 +24,7 @@ export function writeCpio(entries: Iterable<CpioEntry>): Buffer {
     checkPath(entry.path)
     const content = contentOf(entry)
     if (content.length > CONTENT_LIMIT) throw new RangeError(`'${entry.path}' is too large for a cpio archive`)
-    const mode = TYPE_BITS[entry.kind] | ('mode' in entry && entry.mode !== undefined ? entry.mode : USUAL_MODE[entry.kind])
+    const mode = TYPE_BITS[entry.kind] | ('mode' in entry ? entry.mode : USUAL_MODE[entry.kind])
     const device = entry.kind === 'character-device' ? entry : { major: 0, minor: 0 }
     const links = entry.kind === 'directory' ? 2 : 1
     pieces.push(header(entry.path, { inode: inode++, mode, links, size: content.length, ...device }), padded(content))
@@ -50,7 +50,21 @@ function header(name: string, { inode, mode, links, size, major, minor }: Header
   const nameBytes = Buffer.from(`${name}\0`)
   const [uid, gid, mtime, checksum] = [0, 0, 0, 0]
   const [ownMajor, ownMinor] = [0, 0]
-  const fields = [inode, mode, uid, gid, links, mtime, size, ownMajor, ownMinor, major, minor, nameBytes.length, checksum]
+  const fields = [
+    inode,
+    mode,
+    uid,
+    gid,
+    links,
+    mtime,
+    size,
+    ownMajor,
+    ownMinor,
+    major,
+    minor,
+    nameBytes.length,
+    checksum,
+  ]
   const digits = fields.map((field) => field.toString(16).padStart(8, '0')).join('')
   return padded(Buffer.concat([Buffer.from(`070701${digits}`), nameBytes]))
 }

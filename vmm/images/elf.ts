@@ -27,7 +27,8 @@ export class Elf {
     if (!dynamic || !strings) return []
     const names: string[] = []
     for (let at = 0; at + 8 <= dynamic.content.length; at += 8) {
-      if (dynamic.content.readUInt32LE(at) === DT_NEEDED) names.push(textAt(strings, dynamic.content.readUInt32LE(at + 4)))
+      if (dynamic.content.readUInt32LE(at) === DT_NEEDED)
+        names.push(textAt(strings, dynamic.content.readUInt32LE(at + 4)))
     }
     return names
   }

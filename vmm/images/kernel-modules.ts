@@ -45,7 +45,9 @@ export function dependencyTable(modules: readonly KernelModule[]): string {
     const direct = module.dependsOn.flatMap((name) => byName.get(name) ?? [])
     return [...new Set([...direct, ...direct.flatMap(before)])]
   }
-  return modules.map((module) => `${[`${module.path}:`, ...before(module).map(({ path }) => path)].join(' ')}\n`).join('')
+  return modules
+    .map((module) => `${[`${module.path}:`, ...before(module).map(({ path }) => path)].join(' ')}\n`)
+    .join('')
 }
 
 /** The text of modules.alias. */
@@ -56,7 +58,10 @@ export function aliasTable(modules: readonly KernelModule[]): string {
 async function readModule(folder: string, name: string, path: string): Promise<KernelModule> {
   const content = await readFile(join(folder, path))
   const elf = new Elf(content)
-  const dependsOn = elf.moduleInfo('depends').flatMap((list) => list.split(',')).filter((other) => other !== '')
+  const dependsOn = elf
+    .moduleInfo('depends')
+    .flatMap((list) => list.split(','))
+    .filter((other) => other !== '')
   return { name, path, content, dependsOn: dependsOn.map(moduleName), aliases: elf.moduleInfo('alias') }
 }
 
@@ -74,5 +79,8 @@ async function findModules(folder: string): Promise<Map<string, string>> {
 }
 
 function moduleName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1).replace(/\.ko$/, '').replaceAll('-', '_')
+  return path
+    .slice(path.lastIndexOf('/') + 1)
+    .replace(/\.ko$/, '')
+    .replaceAll('-', '_')
 }

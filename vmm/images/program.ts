@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { errorCode, VmmError } from '../model/errors'
 
 export interface ProgramOptions {
@@ -27,45 +28,60 @@ const STDERR_KEPT = 64 * 1024
  */
 export function runProgram(command: string, args: string[], options: ProgramOptions = {}): Promise<ProgramOutcome> {
   const { signal, cwd, env } = options
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(new VmmError('cancelled', `${command} was cancelled.`))
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true, // a process group of its own, so that its children can be killed with it
-      env: { ...process.env, LC_ALL: 'C', ...env },
-      ...(cwd === undefined ? {} : { cwd }),
-    })
-    const stdout: Buffer[] = []
-    let stdoutBytes = 0
-    let stderr = ''
-    const kill = () => {
-      if (child.pid === undefined) return
-      try {
-        process.kill(-child.pid, 'SIGKILL')
-      } catch {
-        // it has ended by itself
-      }
-    }
-    signal?.addEventListener('abort', kill, { once: true })
-    child.stdout.on('data', (bytes: Buffer) => {
-      stdoutBytes += bytes.length
-      if (stdoutBytes <= STDOUT_LIMIT) stdout.push(bytes)
-      else kill()
-    })
-    child.stderr.on('data', (bytes: Buffer) => {
-      stderr = (stderr + bytes.toString('utf8')).slice(-STDERR_KEPT)
-    })
+  const cancelled = new VmmError('cancelled', `${command} was cancelled.`)
+  if (signal?.aborted) return Promise.reject(cancelled)
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true, // a process group of its own, so that its children can be killed with it
+    env: { ...process.env, LC_ALL: 'C', ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+  })
+  const kill = () => {
+    killGroup(child.pid)
+  }
+  const stdout = collect(child.stdout, kill)
+  let stderr = ''
+  child.stderr.on('data', (bytes: Buffer) => {
+    stderr = (stderr + bytes.toString('utf8')).slice(-STDERR_KEPT)
+  })
+  signal?.addEventListener('abort', kill, { once: true })
+  const ended = new Promise<ProgramOutcome>((resolve, reject) => {
     child.on('error', (error) => {
-      signal?.removeEventListener('abort', kill)
       reject(notStarted(command, error))
     })
     child.on('close', (status) => {
-      signal?.removeEventListener('abort', kill)
-      if (signal?.aborted) return reject(new VmmError('cancelled', `${command} was cancelled.`))
-      if (stdoutBytes > STDOUT_LIMIT) return reject(new VmmError('internal', `${command} wrote too much output.`))
-      resolve({ status, stdout: Buffer.concat(stdout).toString('utf8'), stderr })
+      if (signal?.aborted) reject(cancelled)
+      else if (stdout.overflowed) reject(new VmmError('internal', `${command} wrote too much output.`))
+      else resolve({ status, stdout: stdout.text(), stderr })
     })
   })
+  return ended.finally(() => signal?.removeEventListener('abort', kill))
+}
+
+/** Keeps what comes from `stream`; calls `stop` when it is more than the limit. */
+function collect(stream: Readable, stop: () => void) {
+  const pieces: Buffer[] = []
+  const collected = { overflowed: false, text: () => Buffer.concat(pieces).toString('utf8') }
+  let total = 0
+  stream.on('data', (bytes: Buffer) => {
+    total += bytes.length
+    if (total <= STDOUT_LIMIT) {
+      pieces.push(bytes)
+    } else {
+      collected.overflowed = true
+      stop()
+    }
+  })
+  return collected
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // it has ended by itself
+  }
 }
 
 function notStarted(command: string, error: Error): VmmError {

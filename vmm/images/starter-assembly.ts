@@ -47,14 +47,23 @@ async function agentFiles(tree: UnpackedTree): Promise<CpioEntry[]> {
     program(AGENT_PATH, agent),
     program(loader, await mustRead(tree, loader)),
     // the loader itself can be among them; the one above serves
-    ...[...found].filter(([name]) => !loader.endsWith(`/${name}`)).map(([name, content]) => program(`lib/i386-linux-gnu/${name}`, content)),
+    ...[...found]
+      .filter(([name]) => !loader.endsWith(`/${name}`))
+      .map(([name, content]) => program(`lib/i386-linux-gnu/${name}`, content)),
   ]
 }
 
 async function moduleFiles(tree: UnpackedTree, release: string): Promise<CpioEntry[]> {
   const root = `lib/modules/${release}`
   const modules = await collectModules(join(tree.folder, root), GUEST_MODULES)
-  const folders = new Set(modules.flatMap(({ path }) => path.split('/').slice(0, -1).map((_, depth, parts) => parts.slice(0, depth + 1).join('/'))))
+  const folders = new Set(
+    modules.flatMap(({ path }) =>
+      path
+        .split('/')
+        .slice(0, -1)
+        .map((_, depth, parts) => parts.slice(0, depth + 1).join('/')),
+    ),
+  )
   return [
     { kind: 'directory', path: root },
     ...[...folders].map((folder): CpioEntry => ({ kind: 'directory', path: `${root}/${folder}` })),
@@ -71,7 +80,11 @@ async function mustRead(tree: UnpackedTree, path: string): Promise<Buffer> {
 }
 
 function incomplete(what: string): VmmError {
-  return new VmmError('unsupported', `The starter image cannot be built: the packages of this host's apt sources hold no ${what}.`, {
-    hint: 'Debian 12 packages are known to work. A kernel, an ISO, a disk or a floppy can be imported instead.',
-  })
+  return new VmmError(
+    'unsupported',
+    `The starter image cannot be built: the packages of this host's apt sources hold no ${what}.`,
+    {
+      hint: 'Debian 12 packages are known to work. A kernel, an ISO, a disk or a floppy can be imported instead.',
+    },
+  )
 }

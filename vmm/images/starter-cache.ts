@@ -60,12 +60,15 @@ export class StarterCache {
   async store(scratch: string, files: ReadonlyMap<string, Buffer>, packages: string[]): Promise<Manifest> {
     const finished = join(scratch, 'finished')
     await mkdir(finished, { mode: 0o700 })
-    const seals = Object.fromEntries([...files].map(([name, content]) => [name, { bytes: content.length, sha256: sha256(content) }]))
+    const seals = Object.fromEntries(
+      [...files].map(([name, content]) => [name, { bytes: content.length, sha256: sha256(content) }]),
+    )
     const contentKey = sha256(Buffer.from([this.recipe, ...packages].join('\n')))
     const manifest = v.parse(Manifest, { recipe: this.recipe, contentKey, packages, files: seals })
     for (const [name, content] of files) await writeDurably(join(finished, name), content)
     await writeDurably(join(finished, 'manifest.json'), Buffer.from(JSON.stringify(manifest, null, 2) + '\n'))
     await this.putInPlace(scratch, finished)
+    await this.removeOthers()
     return manifest
   }
 
@@ -77,6 +80,14 @@ export class StarterCache {
     } catch (error) {
       // another builder was faster; what it made serves as well
       if ((await this.find()) === undefined) throw error
+    }
+  }
+
+  /** Images of other recipes: nobody builds them again. */
+  private async removeOthers(): Promise<void> {
+    const others = (await readdir(this.folder)).filter((name) => /^starter-[0-9a-f]{16}$/.test(name))
+    for (const name of others) {
+      if (join(this.folder, name) !== this.place) await removeTree(join(this.folder, name))
     }
   }
 }

@@ -50,7 +50,9 @@ export async function starterAvailability(): Promise<{ buildable: boolean; reaso
   }
   const sources = await readAptSources()
   if (sources !== '' && !RELEASES.some((release) => sources.includes(release)) && !/\b(old)*stable\b/.test(sources)) {
-    return refuse('The starter image needs the 32-bit kernel of Debian 12, and the apt sources of this host do not include it.')
+    return refuse(
+      'The starter image needs the 32-bit kernel of Debian 12, and the apt sources of this host do not include it.',
+    )
   }
   return { buildable: true, reason: '' }
 }
@@ -72,7 +74,11 @@ export async function buildStarter({ cacheFolder, signal, onProgress }: BuildOpt
       onProgress?.({ step: 'Assembling the image', done: 4, total: 5, unit: 'steps' })
       const files = await assemble(tree)
       refuseCancelled(signal, 'Building the starter image')
-      const manifest = await cache.store(scratch, files, packages.map(({ name, version }) => `${name} ${version}`).sort())
+      const manifest = await cache.store(
+        scratch,
+        files,
+        packages.map(({ name, version }) => `${name} ${version}`).sort(),
+      )
       onProgress?.({ step: 'Done', done: 5, total: 5, unit: 'steps' })
       return imageAt(cache.place, manifest)
     } finally {
@@ -104,7 +110,9 @@ async function fetchPackages(scratch: string, signal: AbortSignal | undefined, o
   await fetch(offered.filter(isIngredient), 'Downloading packages')
   for (;;) {
     const { missing } = await tree.librariesOf(AGENT_PATH)
-    const more = offered.filter((offer) => !fetched.includes(offer) && missing.some((name) => isPackageOf(name, offer.name)))
+    const more = offered.filter(
+      (offer) => !fetched.includes(offer) && missing.some((name) => isPackageOf(name, offer.name)),
+    )
     if (more.length === 0) return { tree, packages: fetched }
     await fetch(more, 'Downloading libraries')
   }
@@ -141,7 +149,12 @@ function imageAt(folder: string, { contentKey, packages }: Manifest): StarterIma
 async function isInstalled(program: string): Promise<boolean> {
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
   const found = await Promise.all(
-    folders.map((folder) => access(join(folder, program), constants.X_OK).then(() => true, () => false)),
+    folders.map((folder) =>
+      access(join(folder, program), constants.X_OK).then(
+        () => true,
+        () => false,
+      ),
+    ),
   )
   return found.includes(true)
 }
@@ -151,5 +164,8 @@ async function readAptSources(): Promise<string> {
   const names = (await readdir(folder).catch(() => [])).filter((name) => /\.(list|sources)$/.test(name))
   const files = ['/etc/apt/sources.list', ...names.map((name) => join(folder, name))]
   const texts = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')))
-  return texts.join('\n').replace(/^\s*#.*$/gm, '').trim()
+  return texts
+    .join('\n')
+    .replace(/^\s*#.*$/gm, '')
+    .trim()
 }
