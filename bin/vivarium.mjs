@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 19)) {
-  console.error(`Vivarium needs Node 20.19 or newer; this is ${process.version}.\nInstall a current Node and try again.`)
+  console.error(
+    `Vivarium needs Node 20.19 or newer; this is ${process.version}.\nInstall a current Node and try again.`,
+  )
   process.exit(1)
 }
 

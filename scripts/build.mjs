@@ -1,13 +1,11 @@
 // Builds everything that runs into .vite/: `node scripts/build.mjs [--if-needed]`.
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { root } from './root.mjs'
 import { isBuilt, markBuilt, sourcesHash } from './stamps.mjs'
 
 const CONFIGS = ['vite.main.config.mts', 'vite.preload.config.mts', 'vite.renderer.config.mts']
 
-/** Runs the three builds; throws when one fails. */
+/** Runs the three builds; ends with what is wrong when one fails. */
 export async function build() {
   const started = Date.now()
   // taken first: what changes during the build is not in it
@@ -15,9 +13,11 @@ export async function build() {
   process.chdir(root)
   // imported here: this file must load before the packages are installed
   const vite = await import('vite')
-  for (const configFile of CONFIGS) {
-    if (configFile.includes('renderer') && !existsSync(join(root, 'src-renderer/index.html'))) continue
-    await vite.build({ configFile, logLevel: 'warn', mode: 'production' })
+  try {
+    for (const configFile of CONFIGS) await vite.build({ configFile, logLevel: 'warn', mode: 'production' })
+  } catch (error) {
+    console.error(`The build failed. ${error.message}`)
+    process.exit(1)
   }
   markBuilt(sources)
   console.log(`Built in ${((Date.now() - started) / 1000).toFixed(1)} s.`)

@@ -22,7 +22,9 @@ export const isBuilt = () => read(BUILT) === sourcesHash() && PRODUCTS.every((fi
 export const markBuilt = (hash) => write(BUILT, hash)
 
 function lockfileHash() {
-  return createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  return createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
 }
 
 /** Names, sizes and times of all sources: a changed, new or deleted file changes it. */

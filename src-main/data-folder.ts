@@ -6,7 +6,11 @@ import { VmmError } from '../vmm/model/errors'
 /**
  * Where Vivarium keeps everything of this person: `VIVARIUM_HOME`, or the platform's usual place. An absolute path.
  */
-export function dataFolder(env: NodeJS.ProcessEnv = process.env, platform = process.platform, home = homedir()): string {
+export function dataFolder(
+  env: NodeJS.ProcessEnv = process.env,
+  platform = process.platform,
+  home = homedir(),
+): string {
   if (env['VIVARIUM_HOME']) return resolve(env['VIVARIUM_HOME'])
   if (platform === 'win32') return join(env['APPDATA'] ?? join(home, 'AppData', 'Roaming'), 'Vivarium')
   if (platform === 'darwin') return join(home, 'Library', 'Application Support', 'Vivarium')

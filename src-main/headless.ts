@@ -11,7 +11,7 @@ async function main(): Promise<void> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new VmmError('invalid', `'${values.port}' is not a port.`, { hint: 'Give a number from 0 to 65535.' })
   }
-  await runHeadless({ port, onDemand: values['on-demand'] === true })
+  await runHeadless({ port, onDemand: values['on-demand'] })
 }
 
 main().then(

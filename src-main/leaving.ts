@@ -1,6 +1,6 @@
 import { type BrowserWindow, dialog } from 'electron'
 import type { CallArgs, CallName, CallResult, Envelope } from './contract'
-import { VmmError } from '../vmm/model/errors'
+import { asVmmError, VmmError } from '../vmm/model/errors'
 import type { Services } from './services/services'
 
 export type Leave = 'save' | 'force-off' | 'cancel'
@@ -38,15 +38,15 @@ export async function saveAll(services: Services, window: BrowserWindow): Promis
   try {
     const domains = await call(session.call, 'domains.list', {})
     const live = domains.filter(({ state }) => state === 'running' || state === 'paused')
-    let failed: unknown = null
+    const failures: unknown[] = []
     for (const [index, { id, name }] of live.entries()) {
       window.setTitle(`Vivarium: saving ${name} (${index + 1} of ${live.length})`)
       window.setProgressBar((index + 0.5) / live.length)
       await save(session.call, id).catch((error: unknown) => {
-        failed ??= error
+        failures.push(error)
       })
     }
-    if (failed) throw failed
+    if (failures.length > 0) throw asVmmError(failures[0], 'save every guest')
   } finally {
     session.close()
     window.setProgressBar(-1)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { app, BrowserWindow, dialog, Menu, shell } from 'electron'
+import { app, type BrowserWindow, dialog, Menu, shell } from 'electron'
 import { toFailure } from '../vmm/model/errors'
 import { declareAppProtocol, serveAppProtocol } from './app-protocol'
 import { GUEST_ENTRY, UI_FOLDER } from './built-files'

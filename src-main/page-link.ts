@@ -14,7 +14,7 @@ export function servePage(services: Services, window: BrowserWindow): void {
 
   ipcMain.on('contract', (event, message: unknown) => {
     if (!isOurPage(event)) return
-    if (!gone) gone = begin()
+    gone ??= begin()
     receive?.(message)
   })
   webContents.on('did-start-navigation', (details) => {

@@ -3,8 +3,8 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { decodeMessage, encodeMessage, MESSAGE_LIMIT } from './contract'
+import { ownHost } from './own-host'
 import { serveClient } from './serve-client'
-import { ownHost } from './server'
 import type { Services } from './services/services'
 
 /** How long a client may take to send the token. */
@@ -41,7 +41,7 @@ export function acceptClients(server: Server, services: Services, token: string)
     client.once('close', known)
     client.once('message', (data) => {
       known()
-      if (sameSecret(tokenIn(data as Buffer), token)) serveSocket(services, client)
+      if (sameSecret(tokenIn(plainBytes(data)), token)) serveSocket(services, client)
       else client.close(CLOSE.badToken, 'wrong token')
     })
   }
@@ -66,7 +66,7 @@ function serveSocket(services: Services, client: WebSocket): void {
     onMessage: (receive) => {
       client.on('message', (data: RawData) => {
         try {
-          receive(decodeMessage(data as Buffer))
+          receive(decodeMessage(plainBytes(data)))
         } catch {
           drop('it sent something that is not a message')
         }
@@ -76,6 +76,12 @@ function serveSocket(services: Services, client: WebSocket): void {
     drop,
   })
   client.once('close', gone)
+}
+
+/** With `nodebuffer`, ws's default, a message is one Buffer; as a plain Uint8Array its parts are plain too. */
+function plainBytes(data: RawData): Uint8Array {
+  const { buffer, byteOffset, byteLength } = data as Buffer
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 function refuseUpgrade(socket: Duplex, status: string): void {

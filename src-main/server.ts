@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { errorCode, VmmError } from '../vmm/model/errors'
+import { ownHost } from './own-host'
 import { acceptClients } from './server-socket'
 import type { Services } from './services/services'
 import { readUiFile } from './ui-files'
@@ -57,24 +58,20 @@ function listen(server: Server, port: number): Promise<void> {
 
 async function answer(request: IncomingMessage, response: ServerResponse, uiFolder: string): Promise<void> {
   const host = ownHost(request)
-  if (!host) return refuse(response, 421, 'This server answers to 127.0.0.1 and localhost only.')
-  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'Only GET.')
+  const reading = request.method === 'GET' || request.method === 'HEAD'
   // not through URL: it would resolve what should be refused
-  const pathname = (request.url ?? '/').split(/[?#]/, 1)[0] as string
-  const file = await readUiFile(uiFolder, pathname, `ws://${host}`)
-  if (!file) return refuse(response, 404, 'There is nothing here.')
-  response.writeHead(200, { ...file.headers, 'Content-Length': file.body.byteLength })
-  response.end(request.method === 'HEAD' ? undefined : file.body)
+  const pathname = (request.url ?? '/').split(/[?#]/, 1)[0]!
+  const file = host && reading ? await readUiFile(uiFolder, pathname, `ws://${host}`) : null
+  if (!host) refuse(response, 421, 'This server answers to 127.0.0.1 and localhost only.')
+  else if (!reading) refuse(response, 405, 'Only GET.')
+  else if (!file) refuse(response, 404, 'There is nothing here.')
+  else {
+    response.writeHead(200, { ...file.headers, 'Content-Length': file.body.byteLength })
+    response.end(request.method === 'HEAD' ? undefined : file.body)
+  }
 }
 
 function refuse(response: ServerResponse, status: number, reason: string): void {
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' })
   response.end(`${reason}\n`)
-}
-
-/** The Host header when it names this server, else null: a page that rebinds its name to 127.0.0.1 sends its own. */
-export function ownHost(request: IncomingMessage): string | null {
-  const host = request.headers.host ?? ''
-  const port = request.socket.localPort
-  return host === `127.0.0.1:${port}` || host === `localhost:${port}` ? host : null
 }

@@ -18,7 +18,8 @@ export function frameReader(limit: number, receive: (message: Uint8Array) => voi
   let held = 0
 
   return (bytes) => {
-    parts.push(bytes)
+    // a Buffer's own slice would not copy
+    parts.push(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
     held += bytes.byteLength
     for (;;) {
       if (held < HEADER) return

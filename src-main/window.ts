@@ -64,8 +64,7 @@ function lock(window: BrowserWindow): void {
 }
 
 function rememberPlace(window: BrowserWindow, placeFile: string): void {
-  const remember = (): void =>
-    writePlace(placeFile, { ...window.getNormalBounds(), maximized: window.isMaximized() })
+  const remember = (): void => writePlace(placeFile, { ...window.getNormalBounds(), maximized: window.isMaximized() })
   let soon: NodeJS.Timeout | undefined
   const rememberSoon = (): void => {
     clearTimeout(soon)

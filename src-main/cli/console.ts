@@ -110,7 +110,7 @@ function passKeys(cli: CliSession, id: string, leave: AbortController): Promise<
 
 async function showOutput(cli: CliSession, id: string, from: number, left: AbortSignal): Promise<void> {
   let position = from
-  while (!left.aborted) {
+  for (;;) {
     const chunk = await cli.call('console.read', { id, offset: position, maxBytes: CHUNK_LIMIT, waitMs: WAIT_MS })
     if (left.aborted) return
     if (!process.stdout.write(chunk.bytes)) await new Promise((resolve) => process.stdout.once('drain', resolve))

@@ -51,7 +51,9 @@ export function addDomainCommands(program: Command, cli: CliSession): void {
       const imageId = await imageOrStarter(cli, options.image)
       const { engine, memory, disk, group, notes, instant } = options
       const shape = given({ memoryMiB: memory, diskMiB: disk, group, notes })
-      const made = await cli.call('domains.create', { spec: { name, engine, imageId, instantStart: instant, ...shape } })
+      const made = await cli.call('domains.create', {
+        spec: { name, engine, imageId, instantStart: instant, ...shape },
+      })
       if (options.start) await followTask(cli, await cli.call('domains.start', { id: made.id }))
       cli.print(await cli.call('domains.get', { id: made.id }), `${made.name} (${made.id})`)
     })

@@ -15,7 +15,9 @@ export function findNamed<T extends Named>(all: readonly T[], given: string, nou
     const ids = matches.map(({ id }) => id).join(', ')
     throw new VmmError('invalid', `'${given}' names ${matches.length} ${noun}s.`, { hint: `Use an id: ${ids}.` })
   }
-  throw new VmmError('not-found', `There is no ${noun} called '${given}'.`, { hint: `'${lister}' shows what there is.` })
+  throw new VmmError('not-found', `There is no ${noun} called '${given}'.`, {
+    hint: `'${lister}' shows what there is.`,
+  })
 }
 
 export async function findDomain(cli: CliSession, given: string): Promise<DomainView> {

@@ -7,17 +7,12 @@ type Stop = keyof typeof STATUS
  */
 export async function stoppable(work: (stopped: AbortSignal) => Promise<number>): Promise<void> {
   const stop = new AbortController()
-  let by: Stop | null = null
-  for (const signal of Object.keys(STATUS) as Stop[]) {
-    process.on(signal, () => {
-      by ??= signal
-      stop.abort()
-    })
-  }
+  // the first one counts: an abort keeps its first reason
+  for (const signal of Object.keys(STATUS) as Stop[]) process.on(signal, () => stop.abort(signal))
   try {
     process.exitCode = await work(stop.signal)
   } catch (error) {
-    if (!by) throw error
-    process.exitCode = STATUS[by]
+    if (!stop.signal.aborted) throw error
+    process.exitCode = STATUS[stop.signal.reason as Stop]
   }
 }
