@@ -1,0 +1,86 @@
+import type { ConsoleChunk } from '../../src-main/contract'
+import { plural } from '../format'
+
+export interface PullPorts {
+  /** Output from `offset` on; may wait for some. */
+  read(offset: number): Promise<ConsoleChunk>
+  /** Resolves when the terminal has taken the bytes in: only then more is asked for. */
+  show(bytes: Uint8Array): Promise<void>
+  /** Shows a remark of Vivarium's own between the guest's lines. */
+  remark(text: string): Promise<void>
+  /** Told what stands in the way of reading, and null when it is gone. */
+  trouble(thrown: unknown): void
+  sleep(milliseconds: number): Promise<void>
+}
+
+const RETRY_MS = 1500
+/** Pause after an answer with nothing new, so that answers that do not wait cannot spin. */
+const QUIET_MS = 300
+
+/**
+ * Pulls console output: one read at a time, so that a flood from the guest waits in main, where it is bounded,
+ * and never piles up here. `stop` keeps the place; `start` goes on from it.
+ */
+export function createPull(ports: PullPorts) {
+  let offset = 0
+  /** Every start and stop begins a new turn; answers to an older turn are dropped. */
+  let turn = 0
+  let running = false
+
+  async function run(mine: number): Promise<void> {
+    while (mine === turn) {
+      let chunk: ConsoleChunk
+      try {
+        chunk = await ports.read(offset)
+      } catch (thrown) {
+        if (mine !== turn) return
+        ports.trouble(thrown)
+        await ports.sleep(RETRY_MS)
+        continue
+      }
+      if (mine !== turn) return
+      ports.trouble(null)
+      await take(chunk)
+    }
+  }
+
+  async function take(chunk: ConsoleChunk): Promise<void> {
+    if (chunk.end < offset) {
+      // positions count anew from 0 in every run
+      offset = 0
+      return ports.remark('new run')
+    }
+    const skipped = chunk.offset - offset
+    const fresh = skipped < 0 ? chunk.bytes.subarray(-skipped) : chunk.bytes
+    offset = Math.max(offset, chunk.offset + chunk.bytes.byteLength)
+    if (skipped > 0) await ports.remark(`${plural(skipped, 'byte')} skipped`)
+    if (fresh.byteLength > 0) await ports.show(fresh)
+    else await ports.sleep(QUIET_MS)
+  }
+
+  return {
+    start(): void {
+      running = true
+      turn += 1
+      void run(turn)
+    },
+    stop(): void {
+      running = false
+      turn += 1
+    },
+    /** Goes back to the first byte, for a run that has begun; reads on only if it was reading. */
+    async newRun(text: string): Promise<void> {
+      turn += 1
+      const mine = turn
+      const begun = offset > 0
+      offset = 0
+      if (begun) await ports.remark(text)
+      if (running && mine === turn) void run(mine)
+    },
+    get offset(): number {
+      return offset
+    },
+  }
+}
+
+export type ConsolePull = ReturnType<typeof createPull>

@@ -1,0 +1,24 @@
+import { createRouter, createWebHashHistory, type Router } from 'vue-router'
+import DomainView from './views/DomainView.vue'
+import HomeView from './views/HomeView.vue'
+import ImagesView from './views/ImagesView.vue'
+import TrashView from './views/TrashView.vue'
+import WelcomeView from './views/WelcomeView.vue'
+
+export const TABS = ['overview', 'console', 'snapshots', 'settings', 'log'] as const
+export type Tab = (typeof TABS)[number]
+
+/** The views, by address. The token has left the fragment before this is called. */
+export function createPages(): Router {
+  return createRouter({
+    history: createWebHashHistory(),
+    routes: [
+      { path: '/', name: 'home', component: HomeView },
+      { path: '/welcome', name: 'welcome', component: WelcomeView },
+      { path: '/images', name: 'images', component: ImagesView },
+      { path: '/trash', name: 'trash', component: TrashView },
+      { path: `/domains/:id/:tab(${TABS.join('|')})?`, name: 'domain', component: DomainView },
+      { path: '/:rest(.*)*', redirect: '/' },
+    ],
+  })
+}
