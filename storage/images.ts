@@ -21,6 +21,11 @@ export class ImageTable {
     return rows.map(readRow).filter((record) => record !== null)
   }
 
+  /** Every id, of damaged rows too: their files are not leftovers. */
+  async ids(): Promise<string[]> {
+    return (await this.database.all('SELECT id FROM images')).map((row) => String(row.id))
+  }
+
   async put(record: ImageRecord): Promise<void> {
     await this.database.run('INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)', [
       record.id,

@@ -3,6 +3,7 @@ import { DomainPatchSchema, DomainSpecSchema, IdSchema, NameSchema } from '../..
 import { IMAGE_KINDS } from '../../vmm/model/image'
 import {
   AppView,
+  BinaryData,
   ConsoleChunk,
   DomainView,
   ExecChunk,
@@ -25,7 +26,7 @@ const byDomain = v.strictObject({ id: IdSchema })
 const byId = v.strictObject({ id: IdSchema })
 const done = v.object({})
 const waitMs = v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(WAIT_LIMIT_MS)), 0)
-const chunk = v.pipe(v.instance(Uint8Array), v.check((bytes) => bytes.byteLength <= CHUNK_LIMIT, 'A chunk is at most 256 KiB.'))
+const chunk = v.pipe(BinaryData, v.check((bytes) => bytes.byteLength <= CHUNK_LIMIT, 'A chunk is at most 256 KiB.'))
 const position = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))
 const path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.check((text) => !text.includes('\0'), 'A path cannot hold a NUL character.'))
 const description = v.optional(v.pipe(v.string(), v.maxLength(10_000)), '')

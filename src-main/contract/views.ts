@@ -8,6 +8,7 @@ import { IMAGE_KINDS } from '../../vmm/model/image'
 const time = v.number()
 const bytes = v.number()
 const text = v.string()
+export const BinaryData = v.custom<Uint8Array>((value) => value instanceof Uint8Array, 'Expected bytes.')
 
 export const FailureView = v.object({ kind: v.picklist(FAILURE_KINDS), message: text, hint: text, detail: text })
 export type FailureView = v.InferOutput<typeof FailureView>
@@ -182,15 +183,15 @@ export type AppView = v.InferOutput<typeof AppView>
 export const ConsoleChunk = v.object({
   /** Position of `bytes[0]` in all that the console has ever written this run. */
   offset: v.number(),
-  bytes: v.instance(Uint8Array),
+  bytes: BinaryData,
   /** Position after the last byte written so far. */
   end: v.number(),
 })
 export type ConsoleChunk = v.InferOutput<typeof ConsoleChunk>
 
 export const ExecChunk = v.object({
-  stdout: v.instance(Uint8Array),
-  stderr: v.instance(Uint8Array),
+  stdout: BinaryData,
+  stderr: BinaryData,
   exited: v.boolean(),
   /** The command's status, or null when it was ended by a signal or has not ended. */
   exitCode: v.nullable(v.number()),

@@ -193,11 +193,8 @@ export class LayeredDisk {
   }
 }
 
-/**
- * Copies a layer, only the blocks it holds, by way of a temporary name. Nobody may write to it meanwhile.
- * Returns the bytes that the copy takes up.
- */
-export async function copyLayer(from: string, to: string): Promise<number> {
+/** Copies a layer, only the blocks it holds, by way of a temporary name. Nobody may write to it meanwhile. */
+export async function copyLayer(from: string, to: string): Promise<void> {
   const temporary = `${to}.partial`
   const source = await open(from, 'r')
   try {
@@ -210,17 +207,14 @@ export async function copyLayer(from: string, to: string): Promise<number> {
       await source.read(bitmap, 0, bitmap.length, BLOCK)
       await target.write(first, 0, BLOCK, 0)
       await target.write(bitmap, 0, bitmap.length, BLOCK)
-      let copied = BLOCK + bitmap.length
       const buffer = Buffer.alloc(COPY_STEP)
       for (const run of runsOf(bitmap)) {
         const at = layout.dataAt + run.at
         const { bytesRead } = await source.read(buffer, 0, run.length, at)
         await target.write(buffer, 0, bytesRead, at)
-        copied += bytesRead
       }
       await target.sync()
       await rename(temporary, to)
-      return copied
     } finally {
       await target.close()
     }

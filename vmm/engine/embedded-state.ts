@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { open, rename, rm, stat } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { Readable, Writable } from 'node:stream'
 import { constants, createGunzip, createGzip } from 'node:zlib'
@@ -71,46 +71,58 @@ function* slices(state: ArrayBuffer): Generator<Buffer> {
   }
 }
 
-/** Reads a state file. Throws kind `damaged` for anything but a whole one. */
-export async function readState(file: string): Promise<ArrayBuffer> {
-  const damaged = (what: string, cause?: unknown) =>
-    new VmmError('damaged', `The saved state ${what}.`, {
-      hint: 'Revert to a snapshot or start the domain afresh.',
-      context: { file },
-      cause,
-    })
+interface StateHeader {
+  gzip: boolean
+  plainBytes: number
+}
+
+function damaged(file: string, what: string, cause?: unknown): VmmError {
+  return new VmmError('damaged', `The saved state ${what}.`, {
+    hint: 'Revert to a snapshot or start the domain afresh.',
+    context: { file },
+    cause,
+  })
+}
+
+/** Checks what can be told without reading the body. Throws kind `damaged`. */
+export async function checkStateFile(file: string): Promise<StateHeader> {
   const handle = await open(file, 'r').catch((error: unknown) => {
-    throw damaged('is missing', error)
+    throw damaged(file, 'is missing', error)
   })
   const header = Buffer.alloc(HEADER_BYTES)
   try {
     const { bytesRead } = await handle.read(header, 0, HEADER_BYTES, 0)
-    if (bytesRead < HEADER_BYTES || header.toString('latin1', 0, 8) !== MAGIC) throw damaged('is not a state file')
-    if (header.readUInt32LE(8) !== VERSION) throw damaged('was written by another version of Vivarium')
+    if (bytesRead < HEADER_BYTES || header.toString('latin1', 0, 8) !== MAGIC) throw damaged(file, 'is not a state file')
+    if (header.readUInt32LE(8) !== VERSION) throw damaged(file, 'was written by another version of Vivarium')
+    const plainBytes = Number(header.readBigUInt64LE(16))
+    const bodyBytes = Number(header.readBigUInt64LE(24))
+    if (plainBytes > PLAIN_LIMIT) throw damaged(file, 'claims an impossible size')
+    if ((await handle.stat()).size !== HEADER_BYTES + bodyBytes) throw damaged(file, 'is cut short')
+    return { gzip: header.readUInt32LE(12) === 1, plainBytes }
   } finally {
     await handle.close()
   }
-  const plainBytes = Number(header.readBigUInt64LE(16))
-  const bodyBytes = Number(header.readBigUInt64LE(24))
-  if (plainBytes > PLAIN_LIMIT) throw damaged('claims an impossible size')
-  if ((await stat(file)).size !== HEADER_BYTES + bodyBytes) throw damaged('is cut short')
+}
+
+/** Reads a state file. Throws kind `damaged` for anything but a whole one. */
+export async function readState(file: string): Promise<ArrayBuffer> {
+  const { gzip, plainBytes } = await checkStateFile(file)
   const plain = Buffer.from(new ArrayBuffer(plainBytes))
   let filled = 0
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      if (filled + chunk.length > plainBytes) return done(damaged('holds more than it says'))
+      if (filled + chunk.length > plainBytes) return done(damaged(file, 'holds more than it says'))
       filled += chunk.copy(plain, filled)
       done()
     },
   })
   const source = createReadStream(file, { start: HEADER_BYTES, highWaterMark: 1024 * 1024 })
-  const gzip = header.readUInt32LE(12) === 1
   try {
     await (gzip ? pipeline(source, createGunzip({ chunkSize: 1024 * 1024 }), sink) : pipeline(source, sink))
   } catch (error) {
     if (error instanceof VmmError) throw error
-    throw damaged('is damaged', error)
+    throw damaged(file, 'is damaged', error)
   }
-  if (filled !== plainBytes) throw damaged('is cut short')
+  if (filled !== plainBytes) throw damaged(file, 'is cut short')
   return plain.buffer
 }

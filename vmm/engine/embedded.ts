@@ -1,6 +1,8 @@
 import { access } from 'node:fs/promises'
 import { asVmmError, VmmError } from '../model/errors'
+import { copyLayer } from './embedded-disk'
 import { EmbeddedMachine } from './embedded-machine'
+import { checkStateFile } from './embedded-state'
 import type { Boot, Engine, EngineVerdict, MachineSpec } from './engine'
 import type { SpawnGuest } from './guest-process'
 
@@ -23,6 +25,17 @@ export class EmbeddedEngine implements Engine {
     } catch (error) {
       return { works: false, reason: `WebAssembly is not available: ${asVmmError(error, 'load it').message}` }
     }
+  }
+
+  async checkState(file: string): Promise<string> {
+    return await checkStateFile(file).then(
+      () => '',
+      (error: unknown) => asVmmError(error, 'read the saved state').message,
+    )
+  }
+
+  copyLayer(from: string, to: string): Promise<void> {
+    return copyLayer(from, to)
   }
 
   async start(spec: MachineSpec): Promise<EmbeddedMachine> {

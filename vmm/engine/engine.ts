@@ -106,6 +106,10 @@ export interface Engine {
   readonly stateVersion: string
   /** Tries whether the engine works on this host. */
   probe(): Promise<EngineVerdict>
+  /** What is wrong with a state file as far as a quick look can tell, one sentence, or ''. */
+  checkState(file: string): Promise<string>
+  /** Copies a disk layer that no machine is using; the copy is whole or absent. */
+  copyLayer(from: string, to: string): Promise<void>
   /** Starts a machine, running. Fails with a `VmmError` that says what is wrong with the spec or the files. */
   start(spec: MachineSpec): Promise<Machine>
 }

@@ -11,9 +11,8 @@ const SIGKILL = 9
  * Runs in the guest. Output goes to files, from which it is streamed: the agent would hand it over only at the end.
  * A group of its own lets the command be stopped and continued with all its children.
  */
-const LAUNCH = 'd=$1; shift; cd / && exec setsid "$@" <"$d/in" >>"$d/out" 2>>"$d/err"'
-const PREPARE = 'umask 077; mkdir -p "$1" && : >"$1/in" && : >"$1/out" && : >"$1/err"'
-const DRAINED = ': >"$2/$3"; kill -CONT "-$1"'
+const LAUNCH = 'f=$1; shift; cd / && exec setsid "$@" <"$f.in" >>"$f.out" 2>>"$f.err"'
+const DRAINED = ': >"$2.$3"; kill -CONT "-$1"'
 
 export interface ExecOutput {
   stdout: Uint8Array
@@ -31,7 +30,8 @@ type Stream = 'out' | 'err'
 export class GuestExec {
   #pid = 0
   #handles: Record<Stream, number> = { out: -1, err: -1 }
-  readonly #folder = `/run/vivarium/exec-${randomBytes(8).toString('hex')}`
+  /** Path of the command's files in the guest's memory, without their endings. */
+  readonly #files = `/run/exec-${randomBytes(8).toString('hex')}`
 
   private constructor(private readonly commands: GuestCommands) {}
 
@@ -41,21 +41,23 @@ export class GuestExec {
     return exec
   }
 
-  /** Streams until the command has ended and all its output is read; then nothing of it is left in the guest. */
+  /** Streams until the command has ended and all its output is read; its files are then removed from the guest. */
   async follow(onOutput: (output: ExecOutput) => void | Promise<void>): Promise<ExecEnd> {
     try {
-      for (let pause: number = PAUSE_MS.least; ; ) {
+      let pause: number = PAUSE_MS.least
+      for (;;) {
+        // once the agent has told the end it forgets the command; all output is in the files by then
         const status = await this.commands.execStatus(this.#pid)
         const stdout = await this.#take('out', status.exited)
         const stderr = await this.#take('err', status.exited)
         const quiet = stdout.byteLength + stderr.byteLength === 0
         if (!quiet) await onOutput({ stdout, stderr })
-        if (status.exited && quiet) return { exitCode: status.exitCode, signal: status.signal }
+        if (status.exited) return { exitCode: status.exitCode, signal: status.signal }
         pause = quiet ? Math.min(PAUSE_MS.most, pause * 1.5) : PAUSE_MS.least
-        if (!status.exited) await delay(pause)
+        await delay(pause)
       }
     } finally {
-      await this.#cleanUp()
+      void this.#cleanUp()
     }
   }
 
@@ -66,16 +68,13 @@ export class GuestExec {
     await this.#signal(SIGKILL)
   }
 
-  async #start(argv: string[], stdin?: Uint8Array): Promise<void> {
-    await this.commands.run('/bin/sh', ['-c', PREPARE, 'sh', this.#folder])
-    if (stdin && stdin.byteLength > 0) {
-      const handle = await this.commands.open(`${this.#folder}/in`, 'w')
-      await this.commands.write(handle, stdin)
-      await this.commands.close(handle)
-    }
-    this.#handles.out = await this.commands.open(`${this.#folder}/out`, 'r')
-    this.#handles.err = await this.commands.open(`${this.#folder}/err`, 'r')
-    this.#pid = await this.commands.exec('/bin/sh', ['-c', LAUNCH, 'sh', this.#folder, ...argv])
+  async #start(argv: string[], stdin: Uint8Array = new Uint8Array()): Promise<void> {
+    const input = await this.commands.open(`${this.#files}.in`, 'w')
+    await this.commands.write(input, stdin)
+    await this.commands.close(input)
+    this.#handles.out = await this.commands.open(`${this.#files}.out`, 'w+')
+    this.#handles.err = await this.commands.open(`${this.#files}.err`, 'w+')
+    this.#pid = await this.commands.exec('/bin/sh', ['-c', LAUNCH, 'sh', this.#files, ...argv])
   }
 
   /**
@@ -93,7 +92,7 @@ export class GuestExec {
       parts.push(read.bytes)
     }
     if (!ended) {
-      await this.commands.run('/bin/sh', ['-c', DRAINED, 'sh', String(this.#pid), this.#folder, stream])
+      await this.commands.run('/bin/sh', ['-c', DRAINED, 'sh', String(this.#pid), this.#files, stream])
       await this.commands.rewind(handle)
     }
     return Buffer.concat(parts)
@@ -107,7 +106,7 @@ export class GuestExec {
     try {
       await this.commands.close(this.#handles.out)
       await this.commands.close(this.#handles.err)
-      await this.commands.exec('/bin/rm', ['-rf', this.#folder])
+      await this.commands.exec('/bin/rm', ['in', 'out', 'err'].map((ending) => `${this.#files}.${ending}`))
     } catch {
       // the guest is gone or busy; what is left is a few files in its memory
     }

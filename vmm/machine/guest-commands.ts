@@ -64,7 +64,7 @@ export class GuestCommands {
     }
   }
 
-  async open(path: string, mode: 'r' | 'w'): Promise<number> {
+  async open(path: string, mode: 'r' | 'w' | 'w+'): Promise<number> {
     return check(Handle, await this.agent.call('guest-file-open', { path, mode }), 'guest-file-open')
   }
 

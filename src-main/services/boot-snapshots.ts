@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { ImageRecord } from '../../vmm/model/image'
+import type { Engine } from '../../vmm/engine/engine'
+import type { GuestRun } from '../../vmm/machine/guest-run'
+import { writeConsole } from './console-tail'
+import type { Domain } from './domain'
+import type { Folders } from './folders'
+import type { ImageService } from './images'
+import { fileExists } from './state-files'
+
+/**
+ * Boot snapshots: the state of a guest that has just booted, kept by image and memory size, from which later
+ * starts resume. They hold nothing of any domain, and a resumed guest renews its identity before anybody may use it.
+ */
+export class BootSnapshots {
+  constructor(
+    private readonly folders: Folders,
+    private readonly images: ImageService,
+  ) {}
+
+  /** The files that a start would resume from or make, or null where an instant start is not possible. */
+  place(domain: Domain, image: ImageRecord, engine: Engine): { machine: string; console: string } | null {
+    const { spec } = domain.record
+    const possible = spec.instantStart && image.agent && spec.diskMiB === 0 && engine.capabilities.instantStart
+    if (!possible) return null
+    const folder = this.folders.bootSnapshots(image.id)
+    const content = [engine.stateVersion, image.cmdline, ...image.files.map((file) => file.sha256)].join('\n')
+    const key = createHash('sha256').update(content).digest('hex').slice(0, 16)
+    const stem = path.join(folder, `${spec.memoryMiB}-${key}`)
+    return { machine: `${stem}.state`, console: `${stem}.tail` }
+  }
+
+  async exists(place: { machine: string }): Promise<boolean> {
+    return await fileExists(place.machine)
+  }
+
+  /** Keeps the state of a guest that has just booted and that nobody has touched. */
+  async keep(domain: Domain, run: GuestRun, place: { machine: string; console: string }): Promise<void> {
+    const folder = path.dirname(place.machine)
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await writeConsole(place.console, domain.scrollback)
+    await run.machine.saveState(place.machine, { compress: false, layerCopy: null })
+    await this.#dropOthers(place)
+    await this.images.publish()
+  }
+
+  /** A snapshot that does not resume is of no use to anybody. */
+  async drop(place: { machine: string; console: string }): Promise<void> {
+    await rm(place.machine, { force: true })
+    await rm(place.console, { force: true })
+    await this.images.publish()
+  }
+
+  /** Snapshots of the same memory size that no engine of today writes. */
+  async #dropOthers(place: { machine: string }): Promise<void> {
+    const folder = path.dirname(place.machine)
+    const [stem] = path.basename(place.machine).split('.')
+    const [memory] = (stem ?? '').split('-')
+    for (const name of await readdir(folder)) {
+      if (name.startsWith(`${memory}-`) && !name.startsWith(`${stem}.`)) await rm(path.join(folder, name), { force: true })
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import type { TaskView } from '../contract'
+import type { EngineCatalog } from '../../vmm/engine/catalog'
+import { newMac } from '../../vmm/machine/identity'
+import { Domain } from './domain'
+import type { DomainService } from './domains'
+import { exclusiveTask } from './exclusive'
+import type { Folders } from './folders'
+import type { ImageService } from './images'
+import type { Journal } from './journal'
+import type { SnapshotService } from './snapshots'
+import type { TaskService } from './tasks'
+
+export interface ClonesParts {
+  domains: DomainService
+  engines: EngineCatalog
+  folders: Folders
+  images: ImageService
+  journal: Journal
+  snapshots: SnapshotService
+  tasks: TaskService
+}
+
+/** Makes domains like others. */
+export class CloneService {
+  constructor(private readonly parts: ClonesParts) {}
+
+  /**
+   * Copies spec and disk and, where the guest has an agent to renew its identity with, memory and devices: such a
+   * clone of a running or saved domain is saved, and goes on from there. It gets a MAC address of its own.
+   */
+  async clone(id: string, name: string | undefined): Promise<TaskView> {
+    const source = this.parts.domains.forVerb(id, 'clone')
+    const wanted = name ?? this.parts.domains.freeName(source.name)
+    this.parts.domains.requireFreeName(wanted)
+    return await exclusiveTask(this.parts, source, {
+      title: `Cloning ${source.name}`,
+      work: async ({ progress }) => {
+        progress('Copying')
+        return await this.#copy(source, wanted)
+      },
+    })
+  }
+
+  async #copy(source: Domain, name: string): Promise<string> {
+    const { domains, engines, folders, images, journal, snapshots } = this.parts
+    const id = randomUUID()
+    const files = folders.present(id)
+    await mkdir(files.folder, { recursive: true, mode: 0o700 })
+    try {
+      const { spec } = source.record
+      const captured = await snapshots.capture(source, files)
+      const live = captured && (images.find(spec.imageId)?.agent ?? false)
+      if (captured && !live) await rm(files.machine, { force: true })
+      const clone = new Domain({
+        id,
+        spec: { ...spec, name },
+        mac: newMac(),
+        state: live ? 'saved' : 'off',
+        stateReason: '',
+        stateVersion: live ? engines.get(spec.engine).stateVersion : '',
+        currentSnapshot: null,
+        ephemeral: false,
+        createdAt: Date.now(),
+        trashedAt: null,
+      })
+      await domains.insert(clone)
+      await journal.info(id, 'domain.cloned', `${name} was cloned from ${source.name}.`)
+      return id
+    } catch (error) {
+      await rm(files.folder, { recursive: true, force: true })
+      throw error
+    }
+  }
+}

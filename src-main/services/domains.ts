@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import type { DomainView } from '../contract'
+import type { DomainPatch, DomainSpec, DomainState } from '../../vmm/model/domain'
+import { VmmError } from '../../vmm/model/errors'
+import type { Verb } from '../../vmm/model/verbs'
+import type { EngineCatalog } from '../../vmm/engine/catalog'
+import { newMac } from '../../vmm/machine/identity'
+import type { DamagedDomain, DomainRecord, SnapshotRecord, Storage } from '../../storage'
+import type { Broadcast } from './broadcast'
+import { Domain } from './domain'
+import type { Folders } from './folders'
+import type { ImageService } from './images'
+import type { Journal } from './journal'
+
+const NOTHING = { pause: false, save: false, liveSnapshot: false, instantStart: false }
+
+/** Changes of one turn of the event loop go out as one event. */
+const PUBLISH_AFTER_MS = 10
+
+export interface DomainsParts {
+  storage: Storage
+  broadcast: Broadcast
+  journal: Journal
+  folders: Folders
+  engines: EngineCatalog
+  images: ImageService
+}
+
+/** All domains that are not in the trash: what is stored, what runs, and what clients see of them. */
+export class DomainService {
+  readonly #domains = new Map<string, Domain>()
+  readonly #damaged = new Map<string, DamagedDomain>()
+  /** Every snapshot by id; here because views and the trash count them. */
+  readonly snapshots = new Map<string, SnapshotRecord>()
+  readonly #changed = new Set<string>()
+  readonly #removed = new Set<string>()
+  #publishing = false
+
+  constructor(private readonly parts: DomainsParts) {}
+
+  async load(): Promise<void> {
+    for (const snapshot of await this.parts.storage.snapshots.list()) this.snapshots.set(snapshot.id, snapshot)
+    for (const stored of await this.parts.storage.domains.list()) {
+      if (stored.ok && stored.record.trashedAt === null) this.#domains.set(stored.record.id, new Domain(stored.record))
+      if (!stored.ok && stored.damaged.trashedAt === null) this.#damaged.set(stored.damaged.id, stored.damaged)
+    }
+  }
+
+  all(): Domain[] {
+    return [...this.#domains.values()]
+  }
+
+  views(): DomainView[] {
+    const damaged = [...this.#damaged.values()].map(damagedView)
+    return [...damaged, ...this.all().map((domain) => this.view(domain))]
+  }
+
+  /** The domain, or kind `not-found`; a damaged one is kind `damaged`. */
+  get(id: string): Domain {
+    const domain = this.#domains.get(id)
+    if (domain) return domain
+    const damaged = this.#damaged.get(id)
+    if (damaged) throw new VmmError('damaged', damaged.damage, { hint: 'Delete the domain; the others are not affected.' })
+    throw new VmmError('not-found', 'There is no such domain.', { hint: 'Look at the list; it may have been deleted.' })
+  }
+
+  /** The domain, if `verb` is possible on it now. */
+  forVerb(id: string, verb: Verb): Domain {
+    const domain = this.get(id)
+    domain.require(verb)
+    return domain
+  }
+
+  isDamaged(id: string): boolean {
+    return this.#damaged.has(id)
+  }
+
+  async create(spec: DomainSpec, ephemeral: boolean): Promise<Domain> {
+    this.requireFreeName(spec.name)
+    this.parts.engines.get(spec.engine)
+    const image = this.parts.images.get(spec.imageId)
+    if (image.kind === 'disk' && spec.diskMiB > 0) {
+      throw new VmmError('invalid', 'A disk image brings its own disk.', { hint: 'Leave the disk size out.' })
+    }
+    const domain = new Domain({
+      id: randomUUID(),
+      spec,
+      mac: newMac(),
+      state: 'off',
+      stateReason: '',
+      stateVersion: '',
+      currentSnapshot: null,
+      ephemeral,
+      createdAt: Date.now(),
+      trashedAt: null,
+    })
+    await this.insert(domain)
+    await this.parts.journal.info(domain.id, 'domain.created', `${spec.name} was created from ${image.name}.`)
+    return domain
+  }
+
+  /** Stores a new domain with its folder and lists it. */
+  async insert(domain: Domain): Promise<void> {
+    await mkdir(this.parts.folders.present(domain.id).folder, { recursive: true, mode: 0o700 })
+    await this.parts.storage.domains.insert(domain.record)
+    this.adopt(domain)
+    await this.parts.images.publish()
+  }
+
+  /** Lists a domain that is stored. */
+  adopt(domain: Domain): void {
+    this.#domains.set(domain.id, domain)
+    this.publish(domain)
+  }
+
+  async update(id: string, patch: DomainPatch): Promise<Domain> {
+    const onlyName = Object.keys(patch).every((key) => key === 'name')
+    const domain = this.forVerb(id, onlyName ? 'rename' : 'settings')
+    const { spec, state } = domain.record
+    const name = patch.name ?? spec.name
+    if (name !== spec.name) this.requireFreeName(name)
+    if (patch.memoryMiB !== undefined && patch.memoryMiB !== spec.memoryMiB && state !== 'off' && state !== 'crashed') {
+      throw new VmmError('state', 'Memory can be changed only while the domain is off.', {
+        hint: state === 'saved' ? 'Discard the saved state first.' : 'Shut it down first.',
+      })
+    }
+    const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+    await this.store(domain, { spec: { ...spec, ...given } })
+    const what = name === spec.name ? `The settings of ${name} were changed.` : `${spec.name} was renamed to ${name}.`
+    await this.parts.journal.info(id, 'domain.changed', what)
+    return domain
+  }
+
+  /** Stores what changed and tells the clients. Changes of one domain are stored one after another. */
+  store(domain: Domain, change: Partial<Omit<DomainRecord, 'id'>>): Promise<void> {
+    return domain.inTurn(async () => {
+      const record = { ...domain.record, ...change }
+      await this.parts.storage.domains.update(record)
+      domain.record = record
+      this.publish(domain)
+    })
+  }
+
+  async setState(domain: Domain, state: DomainState, stateReason = ''): Promise<void> {
+    await this.store(domain, { state, stateReason })
+  }
+
+  /** Takes a domain off the list; its record and files stay. */
+  unlist(id: string): void {
+    this.#domains.delete(id)
+    this.#damaged.delete(id)
+    this.#changed.delete(id)
+    this.#removed.add(id)
+    this.#publishSoon()
+  }
+
+  publish(domain: Domain): void {
+    if (!this.#domains.has(domain.id)) return
+    this.#removed.delete(domain.id)
+    this.#changed.add(domain.id)
+    this.#publishSoon()
+  }
+
+  view(domain: Domain): DomainView {
+    const { record, run } = domain
+    const { spec } = record
+    const image = this.parts.images.find(spec.imageId)
+    const engine = this.parts.engines.find(spec.engine)
+    return {
+      id: record.id,
+      name: spec.name,
+      group: spec.group,
+      notes: spec.notes,
+      state: record.state,
+      stateReason: record.stateReason,
+      engine: spec.engine,
+      isolation: engine?.isolation ?? 'emulated',
+      capabilities: engine?.capabilities ?? NOTHING,
+      imageId: spec.imageId,
+      imageName: image?.name ?? '',
+      imageKind: image?.kind ?? null,
+      memoryMiB: spec.memoryMiB,
+      diskMiB: spec.diskMiB,
+      instantStart: spec.instantStart,
+      startedInstantly: domain.startedInstantly,
+      ephemeral: record.ephemeral,
+      mac: record.mac,
+      agent: run?.agentState ?? (image?.agent ? 'waiting' : 'none'),
+      createdAt: record.createdAt,
+      startedAt: run?.startedAt ?? null,
+      taskId: domain.taskId,
+      snapshotCount: [...this.snapshots.values()].filter((snapshot) => snapshot.domainId === record.id).length,
+    }
+  }
+
+  /** A name like `name` that no domain has yet. */
+  freeName(name: string): string {
+    const taken = new Set(this.all().map((domain) => domain.name))
+    for (let number = 2; ; number++) {
+      const candidate = `${name.slice(0, 90)} ${number}`
+      if (!taken.has(candidate)) return candidate
+    }
+  }
+
+  /** Throws kind `conflict` when another domain has the name. */
+  requireFreeName(name: string): void {
+    if (!this.all().some((domain) => domain.name === name)) return
+    throw new VmmError('conflict', `There is already a domain named '${name}'.`, { hint: 'Choose another name.' })
+  }
+
+  #publishSoon(): void {
+    if (this.#publishing) return
+    this.#publishing = true
+    setTimeout(() => {
+      this.#publishing = false
+      const changed = [...this.#changed].map((id) => this.#domains.get(id)).filter((domain) => domain !== undefined)
+      const payload = { changed: changed.map((domain) => this.view(domain)), removed: [...this.#removed] }
+      this.#changed.clear()
+      this.#removed.clear()
+      this.parts.broadcast.publish({ topic: 'domains', payload })
+    }, PUBLISH_AFTER_MS)
+  }
+}
+
+function damagedView(damaged: DamagedDomain): DomainView {
+  return {
+    id: damaged.id,
+    name: damaged.name || `(damaged ${damaged.id.slice(0, 8)})`,
+    group: '',
+    notes: '',
+    state: 'damaged',
+    stateReason: damaged.damage,
+    engine: 'embedded',
+    isolation: 'wasm',
+    capabilities: NOTHING,
+    imageId: '',
+    imageName: '',
+    imageKind: null,
+    memoryMiB: 0,
+    diskMiB: 0,
+    instantStart: false,
+    startedInstantly: false,
+    ephemeral: false,
+    mac: '',
+    agent: 'none',
+    createdAt: 0,
+    startedAt: null,
+    taskId: null,
+    snapshotCount: 0,
+  }
+}

@@ -1,0 +1,61 @@
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { stateFiles, type StateFiles } from './state-files'
+
+/** Where everything is in the data folder. Names follow from ids, which hold only a-z, 0-9 and '-'. */
+export class Folders {
+  constructor(readonly root: string) {}
+
+  get images(): string {
+    return path.join(this.root, 'images')
+  }
+
+  get domains(): string {
+    return path.join(this.root, 'domains')
+  }
+
+  get uploads(): string {
+    return path.join(this.root, 'uploads')
+  }
+
+  get firmware(): string {
+    return path.join(this.root, 'firmware')
+  }
+
+  /** Packages and builds that can be fetched again. */
+  get cache(): string {
+    return path.join(this.root, 'cache')
+  }
+
+  image(id: string): string {
+    return path.join(this.images, id)
+  }
+
+  /** Boot snapshots of an image. */
+  bootSnapshots(imageId: string): string {
+    return path.join(this.image(imageId), 'boot')
+  }
+
+  domain(id: string): string {
+    return path.join(this.domains, id)
+  }
+
+  /** The files of a domain's present state. */
+  present(id: string): StateFiles {
+    return stateFiles(this.domain(id))
+  }
+
+  snapshots(domainId: string): string {
+    return path.join(this.domain(domainId), 'snapshots')
+  }
+
+  snapshot(domainId: string, snapshotId: string): StateFiles {
+    return stateFiles(path.join(this.snapshots(domainId), snapshotId))
+  }
+
+  async make(): Promise<void> {
+    for (const folder of [this.root, this.images, this.domains, this.uploads, this.cache]) {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+    }
+  }
+}

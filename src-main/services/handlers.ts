@@ -1,0 +1,145 @@
+import type { AppView, CallName, CallResult, CheckedArgs } from '../contract'
+import { starterAvailability } from '../../vmm/images/starter'
+import type { EngineCatalog } from '../../vmm/engine/catalog'
+import type { CloneService } from './clones'
+import type { ConsoleService } from './consoles'
+import type { DomainService } from './domains'
+import type { ExecService } from './execs'
+import type { Folders } from './folders'
+import type { ImageService } from './images'
+import type { Journal } from './journal'
+import type { Lifecycle } from './lifecycle'
+import type { Shell } from './services'
+import type { ClientSession } from './session'
+import type { SettingsService } from './settings'
+import type { SnapshotService } from './snapshots'
+import type { TaskService } from './tasks'
+import type { TrashService } from './trash'
+import type { UploadService } from './uploads'
+
+export interface HandlerParts {
+  shell: Shell
+  version: string
+  folders: Folders
+  engines: EngineCatalog
+  domains: DomainService
+  lifecycle: Lifecycle
+  snapshots: SnapshotService
+  clones: CloneService
+  trash: TrashService
+  images: ImageService
+  uploads: UploadService
+  tasks: TaskService
+  consoles: ConsoleService
+  execs: ExecService
+  journal: Journal
+  settings: SettingsService
+}
+
+/** One handler a call; a missing one does not compile. */
+export type Handlers = {
+  [N in CallName]: (args: CheckedArgs<N>, client: ClientSession) => CallResult<N> | Promise<CallResult<N>>
+}
+
+const DONE = {}
+
+export function makeHandlers(parts: HandlerParts): Handlers {
+  const { domains, lifecycle, snapshots, clones, trash, images, uploads, tasks, consoles, execs, journal, settings } = parts
+  return {
+    'app.info': () => appInfo(parts),
+    'app.show': () => ({ url: parts.shell.show() }),
+    'events.subscribe': ({ topics }, client) => {
+      client.topics = new Set(topics)
+      return DONE
+    },
+
+    'domains.list': () => domains.views(),
+    'domains.get': ({ id }) => domains.view(domains.get(id)),
+    'domains.create': async ({ spec, ephemeral }, client) => {
+      const domain = await domains.create(spec, ephemeral)
+      if (ephemeral) client.ephemeral.add(domain.id)
+      return domains.view(domain)
+    },
+    'domains.update': async ({ id, patch }) => domains.view(await domains.update(id, patch)),
+    'domains.start': ({ id, cold }) => lifecycle.start(id, cold),
+    'domains.pause': async ({ id }) => domains.view(await lifecycle.pause(id)),
+    'domains.resume': async ({ id }) => domains.view(await lifecycle.resume(id)),
+    'domains.shutdown': ({ id }) => lifecycle.shutDown(id),
+    'domains.restart': ({ id }) => lifecycle.restart(id),
+    'domains.save': ({ id }) => lifecycle.save(id),
+    'domains.forceOff': async ({ id }) => domains.view(await lifecycle.forceOff(id)),
+    'domains.discard': async ({ id }) => domains.view(await lifecycle.discard(id)),
+    'domains.clone': ({ id, name }) => clones.clone(id, name),
+    'domains.delete': async ({ id }) => {
+      await trash.add(id)
+      return DONE
+    },
+    'domains.load': ({ id }) => [...domains.get(id).load],
+
+    'trash.list': () => trash.list(),
+    'trash.restore': async ({ id }) => domains.view(await trash.restore(id)),
+    'trash.empty': ({ ids }) => trash.empty(ids),
+
+    'snapshots.list': ({ id }) => snapshots.list(id),
+    'snapshots.create': ({ id, name, description }) => snapshots.create(id, name, description),
+    'snapshots.revert': ({ id, snapshotId }) => snapshots.revert(id, snapshotId),
+    'snapshots.rename': ({ id, snapshotId, name, description }) => snapshots.rename(id, snapshotId, name, description),
+    'snapshots.delete': ({ id, snapshotId }) => snapshots.delete(id, snapshotId),
+
+    'images.list': () => images.views(),
+    'images.prepareStarter': () => images.prepareStarter(),
+    'images.import': (args, client) => images.import(client, args),
+    'images.uploadBegin': async ({ bytes }, client) => ({ uploadId: await uploads.begin(client, bytes) }),
+    'images.uploadChunk': async ({ uploadId, offset, bytes }, client) => {
+      await uploads.chunk(client, uploadId, offset, bytes)
+      return DONE
+    },
+    'images.remove': async ({ id }) => {
+      await images.remove(id)
+      return DONE
+    },
+
+    'tasks.list': () => tasks.list(),
+    'tasks.wait': ({ id, waitMs }, client) => tasks.wait(id, waitMs, client.signal),
+    'tasks.cancel': ({ id }) => tasks.cancel(id),
+
+    'console.read': ({ id, offset, maxBytes, waitMs }, client) => consoles.read(id, offset, maxBytes, waitMs, client.signal),
+    'console.write': ({ id, bytes }) => {
+      consoles.write(id, bytes)
+      return DONE
+    },
+    'console.resize': ({ id, columns, rows }) => {
+      consoles.resize(id, { columns, rows })
+      return DONE
+    },
+
+    'exec.start': async ({ id, argv, stdin }, client) => ({ execId: await execs.start(client, id, argv, stdin) }),
+    'exec.read': ({ execId, waitMs }, client) => execs.read(client, execId, waitMs, client.signal),
+    'exec.stop': async ({ execId }, client) => {
+      await execs.stop(client, execId)
+      return DONE
+    },
+
+    'log.read': (query) => journal.read(query),
+
+    'settings.get': () => settings.get(),
+    'settings.update': (change) => settings.update(change as Partial<ReturnType<SettingsService['get']>>),
+  }
+}
+
+async function appInfo({ shell, version, folders, engines, images }: HandlerParts): Promise<AppView> {
+  const starter = images.starter()
+  const { buildable, reason } = await starterAvailability()
+  const views = engines.all().map(async (engine) => {
+    const { id, name, isolation, capabilities } = engine
+    return { id, name, isolation, capabilities, ...(await engine.probe()) }
+  })
+  return {
+    version,
+    shell: shell.kind,
+    platform: process.platform,
+    engines: await Promise.all(views),
+    dataFolder: folders.root,
+    starter: { ready: starter !== undefined, imageId: starter?.id ?? '', buildable, reason },
+  }
+}

@@ -1,0 +1,246 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { CheckedArgs, ImageView, TaskView } from '../contract'
+import { VmmError } from '../../vmm/model/errors'
+import type { ImageKind, ImageRecord, ImageRole } from '../../vmm/model/image'
+import { safeText } from '../../vmm/model/safe-text'
+import { inspectImage } from '../../vmm/images/inspect'
+import { buildStarter, type StarterImage } from '../../vmm/images/starter'
+import { importImage, verifyImage } from '../../vmm/images/store'
+import type { Storage } from '../../storage'
+import type { Broadcast } from './broadcast'
+import type { Folders } from './folders'
+import type { Journal } from './journal'
+import { linkOrCopy } from './state-files'
+import type { TaskContext, TaskService } from './tasks'
+import type { UploadService } from './uploads'
+
+/** Serial console first, for a kernel that brings no command line of its own. */
+const IMPORTED_CMDLINE = 'console=ttyS0 tsc=reliable mitigations=off'
+
+export interface ImagesParts {
+  storage: Storage
+  broadcast: Broadcast
+  journal: Journal
+  folders: Folders
+  tasks: TaskService
+  uploads: UploadService
+}
+
+/** The images that domains boot: the starter image and what people import. */
+export class ImageService {
+  readonly #images = new Map<string, ImageRecord>()
+  readonly #damage = new Map<string, string>()
+  #preparing: string | null = null
+
+  constructor(private readonly parts: ImagesParts) {}
+
+  async load(): Promise<void> {
+    for (const image of await this.parts.storage.images.list()) {
+      this.#images.set(image.id, image)
+      await this.verify(image.id)
+    }
+  }
+
+  find(id: string): ImageRecord | undefined {
+    return this.#images.get(id)
+  }
+
+  get(id: string): ImageRecord {
+    const image = this.#images.get(id)
+    if (image) return image
+    throw new VmmError('not-found', 'The image is gone.', { hint: 'Choose another image, or import it again.' })
+  }
+
+  /** The newest usable starter image. */
+  starter(): ImageRecord | undefined {
+    const usable = [...this.#images.values()].filter((image) => image.kind === 'starter' && !this.#damage.get(image.id))
+    return usable.sort((a, b) => b.createdAt - a.createdAt)[0]
+  }
+
+  /** Path of an image's file. */
+  file(image: ImageRecord, role: ImageRole): string | null {
+    const file = image.files.find((candidate) => candidate.role === role)
+    return file ? path.join(this.parts.folders.image(image.id), file.name) : null
+  }
+
+  /** Looks at the files once more; returns what is wrong with them, or ''. */
+  async verify(id: string): Promise<string> {
+    const image = this.get(id)
+    const damage = await verifyImage(this.parts.folders.image(id), image.files)
+    this.#damage.set(id, damage)
+    return damage
+  }
+
+  async views(): Promise<ImageView[]> {
+    const usage = await this.#usage()
+    return await Promise.all([...this.#images.values()].map((image) => this.#view(image, usage.get(image.id) ?? 0)))
+  }
+
+  async publish(): Promise<void> {
+    this.parts.broadcast.publish({ topic: 'images', payload: { all: await this.views() } })
+  }
+
+  /** Makes sure of the starter image; who asks while it is being made gets the same task. */
+  async prepareStarter(): Promise<TaskView> {
+    if (this.#preparing !== null) return this.parts.tasks.get(this.#preparing)
+    const task = await this.parts.tasks.start({
+      title: 'Preparing the starter image',
+      cancellable: true,
+      work: (context) => this.#prepareStarter(context).finally(() => (this.#preparing = null)),
+    })
+    if (task.state === 'running') this.#preparing = task.id
+    return task
+  }
+
+  async import(owner: object, args: CheckedArgs<'images.import'>): Promise<TaskView> {
+    const paths = args.sources.map((source) => ('path' in source ? source.path : this.parts.uploads.path(owner, source.uploadId)))
+    const uploads = args.sources.flatMap((source) => ('uploadId' in source ? [source.uploadId] : []))
+    const name = args.name ?? nameFrom(paths[0] ?? '', uploads.length > 0)
+    return await this.parts.tasks.start({
+      title: `Importing ${name}`,
+      cancellable: true,
+      work: async (context) => {
+        try {
+          return await this.#import(context, name, paths, args)
+        } finally {
+          await Promise.all(uploads.map((id) => this.parts.uploads.discard(id)))
+        }
+      },
+    })
+  }
+
+  async remove(id: string): Promise<void> {
+    const image = this.get(id)
+    const users = (await this.#usage()).get(id) ?? 0
+    if (users > 0) {
+      throw new VmmError('conflict', `${image.name} is used by ${users} ${users === 1 ? 'domain' : 'domains'}.`, {
+        hint: 'Delete those domains first, also from the trash.',
+      })
+    }
+    await this.parts.storage.images.remove(id)
+    this.#images.delete(id)
+    await rm(this.parts.folders.image(id), { recursive: true, force: true })
+    await this.parts.journal.info(null, 'image.removed', `The image ${image.name} was removed.`)
+    await this.publish()
+  }
+
+  /** How many domains, in the list and in the trash, boot each image. */
+  async #usage(): Promise<Map<string, number>> {
+    const usage = new Map<string, number>()
+    for (const stored of await this.parts.storage.domains.list()) {
+      if (!stored.ok || stored.record.ephemeral) continue
+      const { imageId } = stored.record.spec
+      usage.set(imageId, (usage.get(imageId) ?? 0) + 1)
+    }
+    return usage
+  }
+
+  async #prepareStarter({ signal, progress }: TaskContext): Promise<string> {
+    const built = await buildStarter({
+      cacheFolder: path.join(this.parts.folders.cache, 'starter'),
+      signal,
+      onProgress: ({ step, done, total, unit }) => progress(step, done, total, unit),
+    })
+    const id = `starter-${built.contentKey.slice(0, 12)}`
+    await this.#installFirmware(built)
+    const known = this.#images.get(id)
+    if (known && !(await this.verify(id))) return id
+    const sources = [
+      { role: 'kernel' as const, path: built.kernel },
+      { role: 'initrd' as const, path: built.initrd },
+    ]
+    const files = await importImage({ sources, folder: this.parts.folders.image(id), signal })
+    await this.#put({ id, name: 'Starter image', kind: 'starter', files, cmdline: built.cmdline, agent: true, createdAt: Date.now() })
+    return id
+  }
+
+  /** The BIOS outlives the package cache: imported images need it too. */
+  async #installFirmware(built: StarterImage): Promise<void> {
+    const folder = this.parts.folders.firmware
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    for (const [from, name] of [
+      [built.bios, 'bios.bin'],
+      [built.vgaBios, 'vgabios.bin'],
+    ] as const) {
+      await linkOrCopy(from, path.join(folder, name))
+    }
+  }
+
+  async #import(
+    { signal, progress }: TaskContext,
+    name: string,
+    paths: string[],
+    args: CheckedArgs<'images.import'>,
+  ): Promise<string> {
+    progress('Checking the file')
+    const inspected = await Promise.all(paths.map(async (file) => ({ ...(await inspectImage(file)), path: file })))
+    const kind = kindOf(inspected.map((file) => file.role), args.kind)
+    const id = randomUUID()
+    const folder = this.parts.folders.image(id)
+    try {
+      const files = await importImage({
+        sources: inspected.map((file) => ({ role: inspected.length === 1 ? kind : file.role, path: file.path })),
+        folder,
+        signal,
+        onProgress: (report) => progress('Copying', report.done, report.total, 'bytes'),
+      })
+      const cmdline = kind === 'kernel' ? (args.cmdline ?? IMPORTED_CMDLINE) : ''
+      await this.#put({ id, name, kind, files, cmdline, agent: false, createdAt: Date.now() })
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true })
+      throw error
+    }
+    return id
+  }
+
+  async #put(image: ImageRecord): Promise<void> {
+    await this.parts.storage.images.put(image)
+    this.#images.set(image.id, image)
+    this.#damage.set(image.id, '')
+    await this.parts.journal.info(null, 'image.added', `The image ${image.name} was added.`)
+    await this.publish()
+  }
+
+  async #view(image: ImageRecord, usedBy: number): Promise<ImageView> {
+    const kept = await readdir(this.parts.folders.bootSnapshots(image.id)).catch(() => [])
+    return {
+      id: image.id,
+      name: image.name,
+      kind: image.kind,
+      bytes: image.files.reduce((sum, file) => sum + file.bytes, 0),
+      agent: image.agent,
+      cmdline: image.cmdline,
+      createdAt: image.createdAt,
+      usedBy,
+      instantFor: kept.flatMap((name) => (name.endsWith('.state') ? [parseInt(name, 10)] : [])),
+      damage: this.#damage.get(image.id) ?? '',
+    }
+  }
+}
+
+/** What the files make together. A choice of the person's wins where the content allows both. */
+function kindOf(roles: ImageRole[], chosen: Exclude<ImageKind, 'starter'> | undefined): Exclude<ImageKind, 'starter'> {
+  const [first] = roles
+  const pair = roles.length === 2
+  if (pair && !(roles.includes('kernel') && roles.includes('initrd'))) {
+    throw new VmmError('invalid', 'Two files make an image only when they are a kernel and its initrd.', {
+      hint: 'Import the files one by one.',
+    })
+  }
+  if (first === 'initrd' && !pair) {
+    throw new VmmError('invalid', 'An initrd alone cannot be booted.', { hint: 'Choose its kernel together with it.' })
+  }
+  const found = pair ? 'kernel' : (first as Exclude<ImageKind, 'starter'>)
+  if (chosen === undefined || chosen === found) return found
+  // a hybrid ISO is a disk as well, and a floppy may be meant as a small disk
+  if (chosen === 'disk' && (found === 'cdrom' || found === 'floppy')) return chosen
+  throw new VmmError('invalid', `The file is not a ${chosen}; it looks like a ${found}.`, { hint: 'Leave the kind out, or choose another file.' })
+}
+
+
+function nameFrom(file: string, uploaded: boolean): string {
+  const base = uploaded ? 'Imported image' : path.basename(file).replace(/\.(iso|img|raw|ima|flp)$/i, '')
+  return safeText(base, 80).trim() || 'Imported image'
+}

@@ -1,0 +1,157 @@
+import packageJson from '../../package.json'
+import type { CallName } from '../contract'
+import { CALLS } from '../contract'
+import { parseOrRefuse } from '../../vmm/model/domain'
+import { toFailure, VmmError } from '../../vmm/model/errors'
+import { EngineCatalog } from '../../vmm/engine/catalog'
+import { Storage } from '../../storage'
+import { BootSnapshots } from './boot-snapshots'
+import { Broadcast } from './broadcast'
+import { CloneService } from './clones'
+import { ConsoleService } from './consoles'
+import { DomainService } from './domains'
+import { ExecService } from './execs'
+import { Folders } from './folders'
+import { makeHandlers, type Handlers } from './handlers'
+import { ImageService } from './images'
+import { Journal } from './journal'
+import { Lifecycle } from './lifecycle'
+import { recover } from './recovery'
+import { Remover } from './remover'
+import type { Services, ServicesOptions, Session } from './services'
+import { ClientSession } from './session'
+import { SettingsService } from './settings'
+import { SnapshotService } from './snapshots'
+import { Supervisor } from './supervisor'
+import { TaskService } from './tasks'
+import { TrashService } from './trash'
+import { UploadService } from './uploads'
+
+export type { Services, ServicesOptions, Session, Shell } from './services'
+
+/** Opens the data folder, mends what an unannounced end left, and answers calls until it is closed. */
+export async function openServices(options: ServicesOptions): Promise<Services> {
+  const folders = new Folders(options.dataFolder)
+  await folders.make()
+  const storage = await Storage.open(options.dataFolder)
+  try {
+    return await assemble(options, folders, storage)
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
+}
+
+async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders, storage: Storage): Promise<Services> {
+  const broadcast = new Broadcast()
+  const journal = new Journal(storage, broadcast)
+  const tasks = new TaskService(storage, broadcast)
+  const settings = new SettingsService(storage, broadcast)
+  const engines = new EngineCatalog(spawnGuest)
+  const uploads = new UploadService(folders)
+  const images = new ImageService({ storage, broadcast, journal, folders, tasks, uploads })
+  const domains: DomainService = new DomainService({ storage, broadcast, journal, folders, engines, images })
+  const bootSnapshots = new BootSnapshots(folders, images)
+  const consoles = new ConsoleService(domains)
+  const execs = new ExecService(domains)
+  const remover = new Remover({ storage, folders, domains, images })
+  const supervisor = new Supervisor({ domains, broadcast, journal, bootSnapshots, consoles, remover })
+  const lifecycle = new Lifecycle({ domains, engines, images, bootSnapshots, folders, journal, tasks }, supervisor)
+  const snapshots = new SnapshotService({ storage, domains, engines, folders, journal, tasks, lifecycle })
+  const clones = new CloneService({ domains, engines, folders, images, journal, snapshots, tasks })
+  const trash = new TrashService({ storage, domains, folders, journal, remover, tasks })
+
+  await settings.load()
+  await tasks.recover()
+  await images.load()
+  await domains.load()
+  await recover({ storage, folders, domains, journal, remover })
+
+  const handlers = makeHandlers({
+    shell,
+    version: packageJson.version,
+    folders,
+    engines,
+    domains,
+    lifecycle,
+    snapshots,
+    clones,
+    trash,
+    images,
+    uploads,
+    tasks,
+    consoles,
+    execs,
+    journal,
+    settings,
+  })
+  const clients = new Set<ClientSession>()
+
+  const leave = async (client: ClientSession) => {
+    if (!clients.delete(client)) return
+    client.close()
+    execs.stopOf(client)
+    await uploads.discardOf(client)
+    for (const domain of domains.all()) {
+      if (client.ephemeral.has(domain.id)) await remover.destroy(domain)
+    }
+  }
+
+  return {
+    attach: (send): Session => {
+      const client = new ClientSession()
+      const remove = broadcast.add({
+        get topics() {
+          return client.topics
+        },
+        send,
+      })
+      clients.add(client)
+      return {
+        call: async (name, args) => await answer(handlers, name, args, client),
+        close: () => {
+          remove()
+          leave(client).catch((error: unknown) => console.error('vivarium: a client could not be cleaned up after:', error))
+        },
+      }
+    },
+    busy: () => ({
+      machines: domains.all().filter((domain) => domain.run !== null).length,
+      tasks: tasks.running,
+      clients: clients.size,
+    }),
+    close: async () => {
+      for (const client of [...clients]) await leave(client)
+      await tasks.abortAll()
+      for (const domain of domains.all()) {
+        const { run } = domain
+        if (!run) continue
+        domain.run = null
+        await run.kill()
+        await domains.setState(domain, 'off')
+        await journal.info(domain.id, 'domain.forced-off', `${domain.name} was forced off because Vivarium was closed.`)
+      }
+      await storage.close()
+    },
+  }
+}
+
+/** Checks the name and the arguments, whatever the client, and puts the outcome in an envelope. */
+async function answer(handlers: Handlers, name: string, args: unknown, client: ClientSession) {
+  try {
+    if (!isCall(name)) throw new VmmError('invalid', 'There is no such call.', { hint: 'Update the client.', context: { name: name.slice(0, 100) } })
+    const checked = parseOrRefuse(CALLS[name].args, args ?? {}, nounFor(name))
+    const handler = handlers[name] as (args: unknown, client: ClientSession) => unknown
+    return { ok: true as const, value: await handler(checked, client) }
+  } catch (error) {
+    return { ok: false as const, failure: toFailure(error) }
+  }
+}
+
+function isCall(name: string): name is CallName {
+  return Object.hasOwn(CALLS, name)
+}
+
+function nounFor(name: CallName): string {
+  return name === 'domains.create' ? 'domain spec' : `request '${name}'`
+}

@@ -1,0 +1,35 @@
+import * as v from 'valibot'
+import { SettingsView } from '../contract'
+import type { Storage } from '../../storage'
+import type { Broadcast } from './broadcast'
+
+const DEFAULTS: SettingsView = { theme: 'system', consoleFontSize: 13, welcomed: false }
+
+/** What a person has chosen, the same in every window. */
+export class SettingsService {
+  #settings: SettingsView = DEFAULTS
+
+  constructor(
+    private readonly storage: Storage,
+    private readonly broadcast: Broadcast,
+  ) {}
+
+  /** A stored value that is not valid any more falls back to its default. */
+  async load(): Promise<void> {
+    for (const [key, value] of Object.entries(await this.storage.settings.all())) {
+      const candidate = v.safeParse(SettingsView, { ...this.#settings, [key]: value })
+      if (candidate.success) this.#settings = candidate.output
+    }
+  }
+
+  get(): SettingsView {
+    return this.#settings
+  }
+
+  async update(change: Partial<SettingsView>): Promise<SettingsView> {
+    await this.storage.settings.put(change)
+    this.#settings = { ...this.#settings, ...change }
+    this.broadcast.publish({ topic: 'settings', payload: this.#settings })
+    return this.#settings
+  }
+}

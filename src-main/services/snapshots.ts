@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto'
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import type { SnapshotView, TaskView } from '../contract'
+import { VmmError } from '../../vmm/model/errors'
+import type { EngineCatalog } from '../../vmm/engine/catalog'
+import type { SnapshotRecord, Storage } from '../../storage'
+import { writeConsole } from './console-tail'
+import type { Domain } from './domain'
+import type { DomainService } from './domains'
+import { exclusiveTask } from './exclusive'
+import type { Folders } from './folders'
+import type { Journal } from './journal'
+import type { Lifecycle } from './lifecycle'
+import { diskBytes, fileExists, linkOrCopy, type StateFiles } from './state-files'
+import type { TaskService } from './tasks'
+
+export interface SnapshotsParts {
+  storage: Storage
+  domains: DomainService
+  engines: EngineCatalog
+  folders: Folders
+  journal: Journal
+  tasks: TaskService
+  lifecycle: Lifecycle
+}
+
+/** Snapshots of domains, in a tree; reverting to one never loses another. */
+export class SnapshotService {
+  constructor(private readonly parts: SnapshotsParts) {}
+
+  async list(domainId: string): Promise<SnapshotView[]> {
+    const domain = this.parts.domains.get(domainId)
+    return await Promise.all(this.#of(domainId).map((snapshot) => this.#view(domain, snapshot)))
+  }
+
+  async create(domainId: string, name: string | undefined, description: string): Promise<TaskView> {
+    const domain = this.parts.domains.forVerb(domainId, 'snapshot')
+    const wanted = name ?? `Snapshot ${this.#of(domainId).length + 1}`
+    return await exclusiveTask(this.parts, domain, {
+      title: `Taking a snapshot of ${domain.name}`,
+      work: async ({ progress }) => {
+        progress('Writing memory, devices and disk')
+        const snapshot = await this.#take(domain, wanted, description)
+        await this.parts.journal.info(domainId, 'snapshot.created', `The snapshot ${wanted} of ${domain.name} was taken.`)
+        return snapshot.id
+      },
+    })
+  }
+
+  /** Puts the domain back to a snapshot; one that was live before is running again afterwards. */
+  async revert(domainId: string, snapshotId: string): Promise<TaskView> {
+    const domain = this.parts.domains.forVerb(domainId, 'revert')
+    const snapshot = this.#get(domainId, snapshotId)
+    const damage = await this.#damage(domain, snapshot)
+    if (damage) throw new VmmError('damaged', `The snapshot ${snapshot.name} cannot be used: ${damage}`, { hint: 'Choose another one.' })
+    const wasLive = domain.run !== null
+    return await exclusiveTask(this.parts, domain, {
+      title: `Reverting ${domain.name} to ${snapshot.name}`,
+      work: async (context) => {
+        context.progress('Putting memory, devices and disk back')
+        await this.#putBack(domain, snapshot)
+        await this.parts.journal.info(domainId, 'snapshot.reverted', `${domain.name} was reverted to ${snapshot.name}.`)
+        if (wasLive && snapshot.live) await this.parts.lifecycle.startWithin(domain, context)
+        return domainId
+      },
+    })
+  }
+
+  async rename(domainId: string, snapshotId: string, name: string, description: string): Promise<SnapshotView> {
+    const domain = this.parts.domains.get(domainId)
+    const snapshot = this.#get(domainId, snapshotId)
+    await this.parts.storage.snapshots.rename(snapshotId, name, description)
+    const renamed = { ...snapshot, name, description }
+    this.parts.domains.snapshots.set(snapshotId, renamed)
+    this.parts.domains.publish(domain)
+    return await this.#view(domain, renamed)
+  }
+
+  async delete(domainId: string, snapshotId: string): Promise<TaskView> {
+    const domain = this.parts.domains.get(domainId)
+    const snapshot = this.#get(domainId, snapshotId)
+    if (domain.taskId !== null) throw new VmmError('conflict', `${domain.name} is busy with another task.`, { hint: 'Wait until it has ended.' })
+    return await exclusiveTask(this.parts, domain, {
+      title: `Deleting the snapshot ${snapshot.name}`,
+      work: async () => {
+        await this.parts.storage.snapshots.remove(snapshot)
+        this.#forget(domain, snapshot)
+        await rm(this.parts.folders.snapshot(domainId, snapshotId).folder, { recursive: true, force: true })
+        await this.parts.journal.info(domainId, 'snapshot.deleted', `The snapshot ${snapshot.name} of ${domain.name} was deleted.`)
+      },
+    })
+  }
+
+  /** Writes into a folder that is not yet the snapshot's, then gives it the name, then stores the record. */
+  async #take(domain: Domain, name: string, description: string): Promise<SnapshotRecord> {
+    const id = randomUUID()
+    const final = this.parts.folders.snapshot(domain.id, id)
+    const partial = this.parts.folders.snapshot(domain.id, `${id}-partial`)
+    await mkdir(partial.folder, { recursive: true, mode: 0o700 })
+    try {
+      const live = await this.capture(domain, partial)
+      const record: SnapshotRecord = {
+        id,
+        domainId: domain.id,
+        parentId: domain.record.currentSnapshot,
+        name,
+        description,
+        live,
+        memoryMiB: domain.record.spec.memoryMiB,
+        bytes: (await diskBytes(partial.machine)) + (await diskBytes(partial.layer)),
+        stateVersion: live ? this.parts.engines.get(domain.record.spec.engine).stateVersion : '',
+        createdAt: Date.now(),
+      }
+      await rename(partial.folder, final.folder)
+      await this.parts.storage.snapshots.insertAsCurrent(record)
+      this.parts.domains.snapshots.set(id, record)
+      await this.parts.domains.store(domain, { currentSnapshot: id })
+      return record
+    } catch (error) {
+      await rm(partial.folder, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  /** Copies the present state of `domain` into `files`; tells whether memory and devices are part of it. */
+  async capture(domain: Domain, files: StateFiles): Promise<boolean> {
+    const present = this.parts.folders.present(domain.id)
+    const hasLayer = await fileExists(present.layer)
+    if (domain.run) {
+      await writeConsole(files.console, domain.scrollback)
+      await domain.run.machine.saveState(files.machine, { compress: true, layerCopy: hasLayer ? files.layer : null })
+      return true
+    }
+    if (hasLayer) await this.parts.engines.get(domain.record.spec.engine).copyLayer(present.layer, files.layer)
+    if (domain.record.state !== 'saved') return false
+    await linkOrCopy(present.machine, files.machine)
+    await copyFile(present.console, files.console).catch(() => undefined) // only for looks
+    return true
+  }
+
+  /** In an order in which a crash at any point leaves a domain that can be started. */
+  async #putBack(domain: Domain, snapshot: SnapshotRecord): Promise<void> {
+    const { domains, engines, folders } = this.parts
+    const engine = engines.get(domain.record.spec.engine)
+    const present = folders.present(domain.id)
+    const files = folders.snapshot(domain.id, snapshot.id)
+    const { run } = domain
+    await run?.kill()
+    await domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
+    await rm(present.machine, { force: true })
+    if (await fileExists(files.layer)) await engine.copyLayer(files.layer, present.layer)
+    else await rm(present.layer, { force: true })
+    if (snapshot.live) {
+      await linkOrCopy(files.machine, present.machine)
+      await copyFile(files.console, present.console).catch(() => undefined) // only for looks
+    }
+    await domains.store(domain, {
+      state: snapshot.live ? 'saved' : 'off',
+      stateVersion: snapshot.stateVersion,
+      currentSnapshot: snapshot.id,
+      spec: { ...domain.record.spec, memoryMiB: snapshot.memoryMiB },
+    })
+  }
+
+  #forget(domain: Domain, removed: SnapshotRecord): void {
+    const { snapshots } = this.parts.domains
+    snapshots.delete(removed.id)
+    for (const snapshot of [...snapshots.values()]) {
+      if (snapshot.parentId === removed.id) snapshots.set(snapshot.id, { ...snapshot, parentId: removed.parentId })
+    }
+    if (domain.record.currentSnapshot === removed.id) domain.record = { ...domain.record, currentSnapshot: removed.parentId }
+  }
+
+  #of(domainId: string): SnapshotRecord[] {
+    return [...this.parts.domains.snapshots.values()].filter((snapshot) => snapshot.domainId === domainId)
+  }
+
+  #get(domainId: string, snapshotId: string): SnapshotRecord {
+    const snapshot = this.parts.domains.snapshots.get(snapshotId)
+    if (snapshot?.domainId === domainId) return snapshot
+    throw new VmmError('not-found', 'There is no such snapshot.', { hint: 'Look at the list; it may have been deleted.' })
+  }
+
+  async #view(domain: Domain, snapshot: SnapshotRecord): Promise<SnapshotView> {
+    const { id, domainId, parentId, name, description, live, memoryMiB, bytes, createdAt } = snapshot
+    const damage = await this.#damage(domain, snapshot)
+    const current = domain.record.currentSnapshot === id
+    return { id, domainId, parentId, name, description, live, memoryMiB, bytes, createdAt, current, damage }
+  }
+
+  /** Why a snapshot cannot be used, or ''. */
+  async #damage(domain: Domain, snapshot: SnapshotRecord): Promise<string> {
+    if (!snapshot.live) return ''
+    const engine = this.parts.engines.find(domain.record.spec.engine)
+    if (engine?.stateVersion !== snapshot.stateVersion) return 'it was taken by another version of the engine.'
+    return await engine.checkState(this.parts.folders.snapshot(snapshot.domainId, snapshot.id).machine)
+  }
+}

@@ -1,0 +1,113 @@
+import { rm } from 'node:fs/promises'
+import { asVmmError, VmmError } from '../../vmm/model/errors'
+import { GuestRun } from '../../vmm/machine/guest-run'
+import { identityOf } from '../../vmm/machine/identity'
+import { replayConsole, replayConsoleLines } from './console-tail'
+import type { Domain } from './domain'
+import type { LifecycleParts } from './lifecycle'
+import { machineSpec } from './machine-spec'
+import type { Supervisor } from './supervisor'
+import type { TaskContext } from './tasks'
+
+const ENTER = Uint8Array.of(0x0d)
+
+/** Brings a domain up in one of three ways: from its saved state, from a boot snapshot, or by booting. */
+export class Starter {
+  constructor(
+    private readonly parts: LifecycleParts,
+    private readonly supervisor: Supervisor,
+  ) {}
+
+  async start(domain: Domain, cold: boolean, context: TaskContext): Promise<void> {
+    const { domains, journal } = this.parts
+    const before = domain.record
+    await domains.setState(domain, 'starting')
+    try {
+      const how = before.state === 'saved' ? await this.#resumeSaved(domain, context) : await this.#boot(domain, cold, context)
+      await journal.info(domain.id, 'domain.started', `${domain.name} was started: ${how}.`)
+    } catch (error) {
+      const ended = context.signal.aborted && before.state !== 'saved'
+      await domains.setState(domain, ended ? 'off' : before.state, ended ? '' : before.stateReason)
+      await journal.error(domain.id, 'domain.start-failed', asVmmError(error, `start ${domain.name}`).message)
+      throw error
+    }
+  }
+
+  async #resumeSaved(domain: Domain, context: TaskContext): Promise<string> {
+    const { engines, folders, domains } = this.parts
+    const files = folders.present(domain.id)
+    const { stateVersion } = engines.get(domain.record.spec.engine)
+    if (domain.record.stateVersion !== stateVersion) {
+      throw new VmmError('unsupported', 'The saved state was written by another version of the engine.', {
+        hint: 'Discard the saved state and start afresh; disks are kept.',
+        context: { saved: domain.record.stateVersion, engine: stateVersion },
+      })
+    }
+    context.progress('Resuming')
+    if (domain.scrollback.end === 0) await replayConsole(files.console, domain.scrollback)
+    const run = await this.#run(domain, files.machine, false, context)
+    domain.startedInstantly = false
+    this.supervisor.watch(domain, run)
+    await domains.store(domain, { state: 'running', stateReason: '', stateVersion: '' })
+    await rm(files.machine, { force: true })
+    return 'resumed from its saved state'
+  }
+
+  async #boot(domain: Domain, cold: boolean, context: TaskContext): Promise<string> {
+    const { engines, images, bootSnapshots, domains } = this.parts
+    const image = images.get(domain.record.spec.imageId)
+    const place = bootSnapshots.place(domain, image, engines.get(domain.record.spec.engine))
+    const instantly = !cold && place !== null && (await bootSnapshots.exists(place))
+    if (instantly) {
+      context.progress('Resuming from the boot snapshot')
+      const run = await this.#resumeBootSnapshot(domain, place, context)
+      if (run) {
+        this.supervisor.watch(domain, run)
+        await domains.setState(domain, 'running')
+        return 'instantly'
+      }
+    }
+    context.progress('Booting')
+    const run = await this.#run(domain, null, false, context)
+    domain.startedInstantly = false
+    this.supervisor.watch(domain, run)
+    this.supervisor.awaitBoot(domain, run, place)
+    await domains.setState(domain, 'running')
+    return 'cold boot'
+  }
+
+  /** Null when it did not work; the snapshot is then dropped, and the caller boots. */
+  async #resumeBootSnapshot(
+    domain: Domain,
+    place: { machine: string; console: string },
+    context: TaskContext,
+  ): Promise<GuestRun | null> {
+    try {
+      const run = await this.#run(domain, place.machine, true, context)
+      await replayConsoleLines(place.console, domain.scrollback)
+      run.machine.console.write(ENTER)
+      domain.startedInstantly = true
+      return run
+    } catch (error) {
+      if (context.signal.aborted) throw error
+      const { message } = asVmmError(error, 'resume')
+      await this.parts.bootSnapshots.drop(place)
+      await this.parts.journal.warning(domain.id, 'domain.boot-snapshot-dropped', `The boot snapshot was not usable, so ${domain.name} boots: ${message}`)
+      return null
+    }
+  }
+
+  async #run(domain: Domain, resumeFrom: string | null, renewalRequired: boolean, context: TaskContext): Promise<GuestRun> {
+    const { engines, images } = this.parts
+    const { id, mac, spec } = domain.record
+    return await GuestRun.start({
+      engine: engines.get(spec.engine),
+      spec: await machineSpec(domain, this.parts, resumeFrom),
+      agent: images.get(spec.imageId).agent,
+      identity: identityOf({ id, mac, name: spec.name }),
+      scrollback: domain.scrollback,
+      renewalRequired,
+      signal: context.signal,
+    })
+  }
+}

@@ -1,0 +1,54 @@
+import { copyFile, link, rename, rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { errorCode } from '../../vmm/model/errors'
+
+/** The same files make up a domain's present state and a snapshot. */
+export interface StateFiles {
+  folder: string
+  /** Memory and devices. */
+  machine: string
+  /** Copy-on-write layer of the disk. */
+  layer: string
+  /** The last stretch of the console, so that it is there again after a resume. */
+  console: string
+}
+
+/** The state files in `folder`. */
+export function stateFiles(folder: string): StateFiles {
+  return {
+    folder,
+    machine: path.join(folder, 'machine.state'),
+    layer: path.join(folder, 'disk.layer'),
+    console: path.join(folder, 'console.tail'),
+  }
+}
+
+/** A hard link where the file system has them: the two are never written to again. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  const temporary = `${to}.partial`
+  await rm(temporary, { force: true })
+  try {
+    await link(from, temporary)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') throw error
+    await copyFile(from, temporary)
+  }
+  await rename(temporary, to)
+  // renaming one link of a file over another does nothing, and leaves both
+  await rm(temporary, { force: true })
+}
+
+/** Bytes that a file takes up on the disk, holes not counted; 0 when there is none. */
+export async function diskBytes(file: string): Promise<number> {
+  return await stat(file).then(
+    (found) => found.blocks * 512,
+    () => 0,
+  )
+}
+
+export async function fileExists(file: string): Promise<boolean> {
+  return await stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+}

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import { open, rm, type FileHandle } from 'node:fs/promises'
+import path from 'node:path'
+import { VmmError } from '../../vmm/model/errors'
+import type { Folders } from './folders'
+
+/** Uploads one client may have open at a time. */
+const OPEN_LIMIT = 4
+
+interface Upload {
+  file: string
+  handle: FileHandle
+  bytes: number
+  received: number
+  owner: object
+}
+
+/** Files that a browser sends in pieces, because it has no path on this host to give. */
+export class UploadService {
+  readonly #uploads = new Map<string, Upload>()
+
+  constructor(private readonly folders: Folders) {}
+
+  async begin(owner: object, bytes: number): Promise<string> {
+    if ([...this.#uploads.values()].filter((upload) => upload.owner === owner).length >= OPEN_LIMIT) {
+      throw new VmmError('conflict', 'Too many uploads at once.', { hint: 'Wait until one has ended.' })
+    }
+    const id = randomUUID()
+    const file = path.join(this.folders.uploads, id)
+    this.#uploads.set(id, { file, handle: await open(file, 'wx', 0o600), bytes, received: 0, owner })
+    return id
+  }
+
+  /** Chunks come in order, without gaps. */
+  async chunk(owner: object, id: string, offset: number, bytes: Uint8Array): Promise<void> {
+    const upload = this.#get(owner, id)
+    if (offset !== upload.received || offset + bytes.byteLength > upload.bytes) {
+      throw new VmmError('invalid', 'The upload does not continue where it stopped.', { hint: 'Begin the upload again.' })
+    }
+    upload.received += bytes.byteLength
+    await upload.handle.write(bytes, 0, bytes.byteLength, offset)
+  }
+
+  /** The path of a finished upload; `discard` removes it. */
+  path(owner: object, id: string): string {
+    const upload = this.#get(owner, id)
+    if (upload.received === upload.bytes) return upload.file
+    throw new VmmError('invalid', 'The upload is not complete.', { hint: 'Begin the upload again.' })
+  }
+
+  async discard(id: string): Promise<void> {
+    const upload = this.#uploads.get(id)
+    if (!upload) return
+    this.#uploads.delete(id)
+    await upload.handle.close()
+    await rm(upload.file, { force: true })
+  }
+
+  async discardOf(owner: object): Promise<void> {
+    const ids = [...this.#uploads].filter(([, upload]) => upload.owner === owner).map(([id]) => id)
+    await Promise.all(ids.map((id) => this.discard(id)))
+  }
+
+  #get(owner: object, id: string): Upload {
+    const upload = this.#uploads.get(id)
+    if (upload && upload.owner === owner) return upload
+    throw new VmmError('not-found', 'There is no such upload.', { hint: 'Begin the upload again.' })
+  }
+}

@@ -1,0 +1,178 @@
+import type { Counters } from '../model/counters'
+import { VmmError } from '../model/errors'
+import type { Engine, Machine, MachineEnd, MachineSpec } from '../engine/engine'
+import { GuestAgent } from './agent'
+import { GuestCommands } from './guest-commands'
+import { renewIdentity, type GuestIdentity } from './identity'
+import type { Scrollback } from './scrollback'
+
+/** How long a resumed guest may take to answer, milliseconds: it was answering when it was saved. */
+const RESUMED_ANSWERS_WITHIN_MS = 15_000
+/** How long a booting guest may take until its agent answers, milliseconds. */
+const BOOTED_ANSWERS_WITHIN_MS = 300_000
+/** How long a guest may take to shut down, milliseconds. */
+const SHUTDOWN_WITHIN_MS = 30_000
+
+export type AgentState = 'none' | 'waiting' | 'ready'
+
+export interface GuestRunOptions {
+  engine: Engine
+  spec: MachineSpec
+  /** Whether the image runs a guest agent. */
+  agent: boolean
+  identity: GuestIdentity
+  scrollback: Scrollback
+  /** Whether a resumed guest that cannot renew its identity must not run (it shares a boot snapshot with others). */
+  renewalRequired: boolean
+  /** Ends the machine while it is still on its way up. */
+  signal?: AbortSignal
+}
+
+/** One run of a guest: its machine, its agent and its console, from start to end. */
+export class GuestRun {
+  readonly startedAt = Date.now()
+  readonly ended: Promise<MachineEnd>
+  agentState: AgentState
+  /** Whether anything was typed into the console or run in the guest. */
+  touched = false
+  readonly #agent: GuestAgent | null
+  readonly #commands: GuestCommands | null
+  readonly #agentListeners = new Set<() => void>()
+  readonly #stop = new AbortController()
+
+  private constructor(
+    readonly machine: Machine,
+    private readonly options: GuestRunOptions,
+  ) {
+    machine.console.onData((bytes) => options.scrollback.append(bytes))
+    this.#agent = options.agent ? new GuestAgent(machine.agentPort) : null
+    this.#commands = this.#agent ? new GuestCommands(this.#agent) : null
+    this.agentState = this.#agent ? 'waiting' : 'none'
+    this.ended = machine.ended.then((end) => {
+      this.#stop.abort()
+      this.#agent?.close()
+      return end
+    })
+  }
+
+  /** Starts the machine. A resumed one is handed out only when its identity is its own again. */
+  static async start(options: GuestRunOptions): Promise<GuestRun> {
+    const run = new GuestRun(await options.engine.start(options.spec), options)
+    const abort = () => void run.kill()
+    options.signal?.addEventListener('abort', abort)
+    try {
+      if (options.spec.resumeFrom !== null && options.agent) await run.#renewResumed()
+    } catch (error) {
+      if (options.renewalRequired) await run.kill()
+      if (options.renewalRequired || options.signal?.aborted) throw error
+    } finally {
+      options.signal?.removeEventListener('abort', abort)
+    }
+    if (!options.signal?.aborted) return run
+    await run.kill()
+    throw new VmmError('cancelled', 'The start was cancelled.')
+  }
+
+  /** Settled when a booting guest's agent has answered (true) or will not (false). */
+  async booted(): Promise<boolean> {
+    if (this.#agent === null) return false
+    return await this.#agent.answers(BOOTED_ANSWERS_WITHIN_MS, this.#stop.signal)
+  }
+
+  /** Gives a freshly booted guest its own name and address. */
+  async introduce(): Promise<void> {
+    await renewIdentity(this.#requireCommands(), this.options.identity)
+    this.#agentReady()
+  }
+
+  onAgentChange(listener: () => void): void {
+    this.#agentListeners.add(listener)
+  }
+
+  /** For commands in the guest. Fails with kind `guest` while no agent answers. */
+  get commands(): GuestCommands {
+    if (this.agentState !== 'ready') {
+      throw new VmmError('guest', this.agentState === 'none' ? 'This guest has no agent.' : 'The guest is still starting.', {
+        hint: this.agentState === 'none' ? 'Use its console.' : 'Try again in a moment.',
+      })
+    }
+    this.touched = true
+    return this.#requireCommands()
+  }
+
+  type(bytes: Uint8Array): void {
+    this.touched = true
+    this.machine.console.write(bytes)
+  }
+
+  /** Asks the guest to power off. Fails with kind `timeout` when it has not within the deadline; it goes on then. */
+  async shutDown(signal: AbortSignal): Promise<void> {
+    if (this.agentState !== 'ready') {
+      throw new VmmError('guest', 'This guest has no agent that could shut it down.', {
+        hint: 'Shut it down from its console, or use Force Off.',
+      })
+    }
+    await this.#requireCommands().shutdown('powerdown')
+    if (!(await this.#endsWithin(SHUTDOWN_WITHIN_MS, signal))) {
+      throw new VmmError('timeout', 'The guest did not shut down in time.', {
+        hint: 'Look at its console, try again, or use Force Off.',
+      })
+    }
+  }
+
+  /** Memory in use inside the guest, bytes; null when it does not tell. */
+  async guestUsedBytes(): Promise<number | null> {
+    if (this.agentState !== 'ready' || this.#commands === null) return null
+    const handle = await this.#commands.open('/proc/meminfo', 'r')
+    const { bytes } = await this.#commands.read(handle)
+    await this.#commands.close(handle)
+    return usedBytes(Buffer.from(bytes).toString('latin1'))
+  }
+
+  counters(): Promise<Counters> {
+    return this.machine.counters()
+  }
+
+  async kill(): Promise<void> {
+    await this.machine.kill()
+  }
+
+  async #renewResumed(): Promise<void> {
+    if (!(await this.#agent?.answers(RESUMED_ANSWERS_WITHIN_MS, this.#stop.signal))) {
+      throw new VmmError('guest', 'The resumed guest did not answer.', { hint: 'Start it with a cold boot.' })
+    }
+    await this.introduce()
+  }
+
+  #requireCommands(): GuestCommands {
+    if (this.#commands) return this.#commands
+    throw new VmmError('guest', 'This guest has no agent.', { hint: 'Use its console.' })
+  }
+
+  #agentReady(): void {
+    this.agentState = 'ready'
+    for (const listener of this.#agentListeners) listener()
+  }
+
+  async #endsWithin(ms: number, signal: AbortSignal): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const over = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), ms)
+      signal.addEventListener('abort', () => resolve(false), { once: true })
+    })
+    const gone = await Promise.race([this.ended.then(() => true as const), over])
+    clearTimeout(timer)
+    return gone
+  }
+}
+
+/** From the text of /proc/meminfo (kB a line). */
+function usedBytes(text: string): number | null {
+  const field = (name: string) => {
+    const match = new RegExp(`^${name}:\\s+(\\d{1,12}) kB$`, 'm').exec(text)
+    return match ? Number(match[1]) * 1024 : null
+  }
+  const total = field('MemTotal')
+  const available = field('MemAvailable')
+  return total === null || available === null ? null : Math.max(0, total - available)
+}
