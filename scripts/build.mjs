@@ -1,9 +1,12 @@
 // Builds everything that runs into .vite/: `node scripts/build.mjs [--if-needed]`.
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { root } from './root.mjs'
 import { isBuilt, markBuilt, sourcesHash } from './stamps.mjs'
 
 const CONFIGS = ['vite.main.config.mts', 'vite.preload.config.mts', 'vite.renderer.config.mts']
+const OUTPUT = join(root, '.vite/build')
 
 /** Runs the three builds; ends with what is wrong when one fails. */
 export async function build() {
@@ -14,6 +17,7 @@ export async function build() {
   // imported here: this file must load before the packages are installed
   const vite = await import('vite')
   try {
+    removeOldChunks()
     for (const configFile of CONFIGS) await vite.build({ configFile, logLevel: 'warn', mode: 'production' })
   } catch (error) {
     console.error(`The build failed. ${error.message}`)
@@ -21,6 +25,12 @@ export async function build() {
   }
   markBuilt(sources)
   console.log(`Built in ${((Date.now() - started) / 1000).toFixed(1)} s.`)
+}
+
+/** What main's build split off last time; the build folder itself is not emptied, two builds share it. */
+function removeOldChunks() {
+  if (!existsSync(OUTPUT)) return
+  for (const name of readdirSync(OUTPUT)) if (name.startsWith('chunk-')) rmSync(join(OUTPUT, name))
 }
 
 /** Builds when a source is newer than the last build, or gone. */

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './root.mjs'
-import { isInstalled, markInstalled } from './stamps.mjs'
+import { isInstalled } from './stamps.mjs'
 
 /** Ends with a message where this Node is too old for Vivarium. */
 export function requireNode() {
@@ -14,10 +14,10 @@ export function requireNode() {
   process.exit(1)
 }
 
-/** Installs npm packages when the lockfile is not the one that was installed last. */
+/** Installs npm packages when the lockfile asks for others than there are. */
 export function installPackages() {
   if (isInstalled()) return
-  console.log('Installing npm packages: package-lock.json is new or has changed. This takes some minutes once.')
+  console.log('Installing npm packages: node_modules is missing or not what package-lock.json asks for. This takes a minute or two.')
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
   const { status, error } = spawnSync(npm, ['ci', '--no-audit', '--no-fund'], {
     cwd: root,
@@ -29,7 +29,6 @@ export function installPackages() {
     console.error(`'npm ci' failed${error ? `: ${error.message}` : ''}. Put right what it says above and try again.`)
     process.exit(1)
   }
-  markInstalled()
 }
 
 /** Whether this session can show a window. */

@@ -1,10 +1,9 @@
-// Remembers what was installed and built, so that a second start does neither.
+// Tells what is installed and built already, so that a second start does neither.
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { root } from './root.mjs'
 
-const INSTALLED = join(root, 'node_modules/.vivarium-installed')
 const BUILT = join(root, '.vite/built')
 const SOURCES = ['src-main', 'src-renderer', 'vmm', 'storage']
 const CONFIGS = [
@@ -16,16 +15,25 @@ const CONFIGS = [
 ]
 const PRODUCTS = ['.vite/build/main.js', '.vite/build/preload.js', '.vite/renderer/index.html']
 
-export const isInstalled = () => read(INSTALLED) === lockfileHash()
-export const markInstalled = () => write(INSTALLED, lockfileHash())
+/**
+ * Whether node_modules holds what the lockfile says, by npm's own record of it: whoever ran npm, and whatever else
+ * touched the lockfile. npm writes that record last, so an install that broke off does not count.
+ */
+export function isInstalled() {
+  const record = join(root, 'node_modules/.package-lock.json')
+  if (!existsSync(record)) return false
+  const installed = packagesOf(record)
+  return Object.entries(packagesOf(join(root, 'package-lock.json'))).every(([path, { version, optional }]) => {
+    // '' is this package itself; optional ones are for other platforms
+    if (path === '') return true
+    return path in installed ? installed[path].version === version : optional === true
+  })
+}
+
 export const isBuilt = () => read(BUILT) === sourcesHash() && PRODUCTS.every((file) => existsSync(join(root, file)))
 export const markBuilt = (hash) => write(BUILT, hash)
 
-function lockfileHash() {
-  return createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
-    .digest('hex')
-}
+const packagesOf = (lockfile) => JSON.parse(readFileSync(lockfile, 'utf8')).packages
 
 /** Names, sizes and times of all sources: a changed, new or deleted file changes it. */
 export function sourcesHash() {

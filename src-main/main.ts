@@ -20,7 +20,6 @@ const folder = dataFolder()
 declareAppProtocol()
 // Chromium's own files go with the rest
 app.setPath('userData', join(folder, 'chromium'))
-app.enableSandbox()
 
 main().catch((error: unknown) => {
   const { message, hint, detail } = toFailure(error, 'start Vivarium')
@@ -86,7 +85,7 @@ async function main(): Promise<void> {
   })
   app.on('before-quit', (event) => {
     event.preventDefault()
-    void leave(true)
+    opened.close()
   })
   // the session ends or somebody asks from a shell: there is nobody to ask
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void leave(false))

@@ -76,8 +76,9 @@ function startMain(folder: string): ChildProcess {
 }
 
 function couldNotStart(folder: string): VmmError {
-  const lines = readText(logFile(folder)).trim().split('\n').slice(-2)
-  return new VmmError('engine', `Vivarium could not be started in the background: ${safeText(lines.join(' '))}`, {
+  const lines = readText(logFile(folder)).trim().split('\n')
+  const telling = lines.findLast((line) => /error|could not/i.test(line) && !line.startsWith(' ')) ?? lines.at(-1) ?? ''
+  return new VmmError('engine', `Vivarium could not be started in the background: ${safeText(telling)}`, {
     hint: `Its log is ${logFile(folder)}.`,
   })
 }
