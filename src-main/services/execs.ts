@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ExecChunk } from '../contract'
 import { VmmError } from '../../vmm/model/errors'
 import { GuestExec, type ExecEnd } from '../../vmm/machine/exec'
+import { WakeUp } from '../../vmm/model/wake-up'
 import type { DomainService } from './domains'
 
 /** Output held for a client that does not read, bytes; beyond it the guest's command is held back. */
@@ -18,7 +19,7 @@ interface Running {
   end: ExecEnd | null
   failure: unknown
   /** Wakes whoever waits for output, or for room. */
-  wake: Set<() => void>
+  change: WakeUp
 }
 
 /** Commands in guests, each followed by the client that started it. */
@@ -31,7 +32,7 @@ export class ExecService {
     const run = this.domains.forVerb(domainId, 'exec').requireRun()
     const exec = await GuestExec.start(run.commands, argv, stdin)
     const id = randomUUID()
-    const running: Running = { exec, owner, stdout: [], stderr: [], held: 0, end: null, failure: null, wake: new Set() }
+    const running: Running = { exec, owner, stdout: [], stderr: [], held: 0, end: null, failure: null, change: new WakeUp() }
     this.#running.set(id, running)
     exec
       .follow((output) => this.#hold(running, output))
@@ -40,7 +41,7 @@ export class ExecService {
         (error: unknown) => (running.failure = error),
       )
       .finally(() => {
-        wakeAll(running)
+        running.change.wake()
         setTimeout(() => this.#running.delete(id), REMEMBERED_MS).unref()
       })
     return id
@@ -48,13 +49,13 @@ export class ExecService {
 
   async read(owner: object, id: string, waitMs: number, signal: AbortSignal): Promise<ExecChunk> {
     const running = this.#get(owner, id)
-    if (running.held === 0 && running.end === null && running.failure === null) await change(running, waitMs, signal)
+    if (running.held === 0 && running.end === null && running.failure === null) await running.change.wait(waitMs, signal)
     if (running.held === 0 && running.failure !== null) throw running.failure
     const [stdout, stderr] = [Buffer.concat(running.stdout), Buffer.concat(running.stderr)]
     running.stdout = []
     running.stderr = []
     running.held = 0
-    wakeAll(running)
+    running.change.wake()
     const { end } = running
     return { stdout, stderr, exited: end !== null, exitCode: end?.exitCode ?? null, signal: end?.signal ?? null }
   }
@@ -71,7 +72,7 @@ export class ExecService {
       running.held = 0
       running.owner = this
       running.exec.stop().catch(() => undefined) // the guest may be gone already
-      wakeAll(running)
+      running.change.wake()
     }
   }
 
@@ -80,8 +81,8 @@ export class ExecService {
     running.stdout.push(output.stdout)
     running.stderr.push(output.stderr)
     running.held += output.stdout.byteLength + output.stderr.byteLength
-    wakeAll(running)
-    while (running.held > HELD_BYTES && running.owner !== this) await change(running, 1000)
+    running.change.wake()
+    while (running.held > HELD_BYTES && running.owner !== this) await running.change.wait(1000)
   }
 
   #get(owner: object, id: string): Running {
@@ -89,22 +90,4 @@ export class ExecService {
     if (running?.owner === owner) return running
     throw new VmmError('not-found', 'There is no such command any more.')
   }
-}
-
-function wakeAll(running: Running): void {
-  for (const wake of [...running.wake]) wake()
-}
-
-function change(running: Running, waitMs: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = () => {
-      clearTimeout(timer)
-      running.wake.delete(settle)
-      signal?.removeEventListener('abort', settle)
-      resolve()
-    }
-    const timer = setTimeout(settle, waitMs)
-    running.wake.add(settle)
-    signal?.addEventListener('abort', settle)
-  })
 }

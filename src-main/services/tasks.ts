@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { TaskView } from '../contract'
 import { toFailure, VmmError } from '../../vmm/model/errors'
+import { WakeUp } from '../../vmm/model/wake-up'
 import type { Storage, TaskRecord } from '../../storage'
 import type { Broadcast } from './broadcast'
 
@@ -29,6 +30,7 @@ interface LiveTask {
   abort: AbortController
   /** Never rejects. */
   ended: Promise<void>
+  end: WakeUp
   stepStartedAt: number
   publishedAt: number
 }
@@ -75,6 +77,7 @@ export class TaskService {
       view,
       abort: new AbortController(),
       ended: Promise.resolve(),
+      end: new WakeUp(),
       stepStartedAt: view.startedAt,
       publishedAt: 0,
     }
@@ -88,15 +91,7 @@ export class TaskService {
   /** The task once it has ended, or as it is when `waitMs` is over. */
   async wait(id: string, waitMs: number, signal?: AbortSignal): Promise<TaskView> {
     const task = this.#live.get(id)
-    if (task && waitMs > 0) {
-      let timer: NodeJS.Timeout | undefined
-      const over = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, waitMs)
-        signal?.addEventListener('abort', () => resolve(), { once: true })
-      })
-      await Promise.race([task.ended, over])
-      clearTimeout(timer)
-    }
+    if (task && waitMs > 0) await task.end.wait(waitMs, signal)
     return this.get(id)
   }
 
@@ -133,6 +128,7 @@ export class TaskService {
     this.#live.delete(task.view.id)
     this.#past = [...this.#past, task.view].slice(-SHOWN_ENDED)
     this.#publish(task)
+    task.end.wake()
     await this.storage.tasks.put(recordOf(task.view)).catch(() => undefined) // the outcome has been told; the disk may be full
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { access, constants, mkdir, readdir, readFile } from 'node:fs/promises'
+import { access, constants, mkdir, readdir, readFile, statfs } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { asVmmError, VmmError } from '../model/errors'
 import { PrivateApt, unpackDeb, type AptPackage } from './apt'
@@ -33,6 +33,9 @@ export interface BuildOptions {
 
 /** To be raised when the way of assembling changes; a change of the guest's own files is noticed by itself. */
 const ASSEMBLY = 1
+
+/** Packages, indexes and the unpacked kernel take 370 MB while building. */
+const SCRATCH_BYTES = 400e6
 
 const ROOTS = ['linux-image-686', 'busybox-static', 'qemu-guest-agent', 'seabios']
 const IMPORT_INSTEAD = 'Import a kernel with its initrd, an ISO, a disk or a floppy instead.'
@@ -70,6 +73,7 @@ export async function buildStarter({ cacheFolder, signal, onProgress }: BuildOpt
   try {
     const scratch = await cache.beginBuild()
     try {
+      await refuseLittleRoom(scratch)
       const { tree, packages } = await fetchPackages(scratch, signal, onProgress)
       onProgress?.({ step: 'Assembling the image', done: 4, total: 5, unit: 'steps' })
       const files = await assemble(tree)
@@ -88,6 +92,16 @@ export async function buildStarter({ cacheFolder, signal, onProgress }: BuildOpt
     if (signal?.aborted) throw new VmmError('cancelled', 'Building the starter image was cancelled.', { cause: error })
     throw asVmmError(error, 'build the starter image')
   }
+}
+
+/** Checked beforehand: on a disk that fills up, apt-get waits for ever. */
+async function refuseLittleRoom(folder: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder)
+  if (bavail * bsize >= SCRATCH_BYTES) return
+  throw new VmmError('disk-full', 'There is too little room on the disk to build the starter image.', {
+    hint: `Building needs ${SCRATCH_BYTES / 1e6} MB for a moment and keeps 11 MB. Free some space and try again.`,
+    context: { folder, available: bavail * bsize },
+  })
 }
 
 /** Downloads and unpacks what the image is made of; no more of the agent's dependencies than it really links. */

@@ -1,3 +1,5 @@
+import { WakeUp } from '../model/wake-up'
+
 /** How much of a console is kept, bytes. */
 export const SCROLLBACK_BYTES = 1024 * 1024
 
@@ -13,7 +15,7 @@ export interface Scrolled {
 export class Scrollback {
   readonly #ring: Uint8Array
   #end = 0
-  readonly #readers = new Set<() => void>()
+  readonly #change = new WakeUp()
 
   constructor(capacity = SCROLLBACK_BYTES) {
     this.#ring = new Uint8Array(capacity)
@@ -31,7 +33,7 @@ export class Scrollback {
     this.#ring.set(kept.subarray(0, first), at)
     this.#ring.set(kept.subarray(first), 0)
     this.#end += bytes.byteLength
-    for (const wake of [...this.#readers]) wake()
+    this.#change.wake()
   }
 
   /** What is kept from `offset` on, at most `limit` bytes; an offset too old is moved up to what is kept. */
@@ -51,21 +53,7 @@ export class Scrollback {
 
   /** As `read`, but waits up to `waitMs` for something new; `signal` ends the wait early. */
   async readSoon(offset: number, limit: number, waitMs: number, signal?: AbortSignal): Promise<Scrolled> {
-    if (offset === this.#end && waitMs > 0 && !signal?.aborted) await this.#change(waitMs, signal)
+    if (offset === this.#end && waitMs > 0) await this.#change.wait(waitMs, signal)
     return this.read(offset, limit)
-  }
-
-  #change(waitMs: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const settle = () => {
-        clearTimeout(timer)
-        this.#readers.delete(settle)
-        signal?.removeEventListener('abort', settle)
-        resolve()
-      }
-      const timer = setTimeout(settle, waitMs)
-      this.#readers.add(settle)
-      signal?.addEventListener('abort', settle)
-    })
   }
 }
