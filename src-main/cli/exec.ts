@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { untilAgentAnswers } from './agent'
 import { findDomain } from './find'
 import { commandStatus, execute, readStdin } from './execute'
 import type { CliSession } from './session'
@@ -14,8 +15,14 @@ export function addExecCommand(program: Command, cli: CliSession): void {
     .action((domain: string, argv: string[], options: { stdin: boolean }) =>
       stoppable(async (stopped) => {
         const { id } = await findDomain(cli, domain)
+        await untilAgentAnswers(cli, id, stopped)
         const stdin = options.stdin ? await readStdin(stopped) : null
-        return commandStatus(await execute(cli, { id, argv, stdin, stopped }))
+        return commandStatus(await execute(cli, { id, argv: withoutDashes(argv), stdin, stopped }))
       }),
     )
+}
+
+/** Commander keeps a `--` that comes after the first argument. */
+function withoutDashes(argv: string[]): string[] {
+  return argv[0] === '--' ? argv.slice(1) : argv
 }

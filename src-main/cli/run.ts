@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { EngineId } from '../../vmm/model/domain'
-import { VmmError } from '../../vmm/model/errors'
+import { untilAgentAnswers } from './agent'
 import { engineOption } from './domains'
 import { commandStatus, execute, readStdin } from './execute'
 import { followTask } from './follow-task'
@@ -11,8 +11,6 @@ import type { CliSession } from './session'
 import { imageOrStarter } from './starter'
 import { stoppable } from './stoppable'
 
-/** How long a booted guest may take until its agent answers. */
-const AGENT_MS = 180_000
 /** How long main may take to remove the domain. */
 const REMOVE_MS = 15_000
 const PAUSE_MS = 50
@@ -47,27 +45,10 @@ async function runOnce(cli: CliSession, argv: string[], options: RunOptions, sto
   const { id } = await cli.call('domains.create', { spec, ephemeral: true })
   try {
     await followTask(cli, await cli.call('domains.start', { id }), stopped)
-    await agentReady(cli, id, stopped)
+    await untilAgentAnswers(cli, id, stopped)
     return commandStatus(await execute(cli, { id, argv, stdin, stopped }))
   } finally {
     await remove(cli, id)
-  }
-}
-
-async function agentReady(cli: CliSession, id: string, stopped: AbortSignal): Promise<void> {
-  const deadline = Date.now() + AGENT_MS
-  for (;;) {
-    const { agent, state, stateReason } = await cli.call('domains.get', { id })
-    if (agent === 'ready') return
-    if (stopped.aborted) throw new VmmError('cancelled', 'The run was interrupted.')
-    if (agent === 'none') {
-      throw new VmmError('unsupported', 'This image has no guest agent, so nothing can be run in it from outside.', {
-        hint: 'Leave --image out to use the starter image.',
-      })
-    }
-    if (state !== 'running') throw new VmmError('engine', `The guest is ${state}. ${stateReason}`.trim())
-    if (Date.now() > deadline) throw new VmmError('timeout', 'The guest did not answer in time.')
-    await sleep(PAUSE_MS)
   }
 }
 
