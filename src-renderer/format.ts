@@ -51,11 +51,16 @@ export function timeLeft(milliseconds: number): string {
   return seconds < 90 ? `about ${seconds} s left` : `about ${Math.round(seconds / 60)} min left`
 }
 
-const dayAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
-const timeOnly = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const time = { hour: '2-digit', minute: '2-digit', hour12: false } as const
+const thisYear = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', ...time })
+const otherYear = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric', ...time })
+const timeOnly = new Intl.DateTimeFormat(undefined, { ...time, second: '2-digit' })
 
-/** A moment in full, such as 'Nov 23, 2026, 2:05 PM'. */
-export const moment = (at: number): string => dayAndTime.format(at)
+/** A moment such as 'Nov 23, 14:05', with the year when it is another one. */
+export function moment(at: number): string {
+  const same = new Date(at).getFullYear() === new Date().getFullYear()
+  return (same ? thisYear : otherYear).format(at)
+}
 export const clock = (at: number): string => timeOnly.format(at)
 
 /** A moment as people say it: 'just now', '5 min ago', then the date. */

@@ -21,20 +21,25 @@ export const isMoving = (state: DomainState): boolean => state === 'starting' ||
 
 interface IsolationWords {
   word: string
+  /** For the badge, where room is scarce. */
+  short: string
   promise: string
 }
 
 const ISOLATION_WORDS: Record<Isolation, IsolationWords> = {
   wasm: {
     word: 'WebAssembly',
+    short: 'Wasm',
     promise: 'The whole PC is emulated in WebAssembly, in a process of its own. The guest runs no code on your processor directly.',
   },
   emulated: {
     word: 'Emulated',
+    short: 'Emulated',
     promise: 'QEMU translates the guest’s code. QEMU promises no isolation in this mode: do not run hostile guests here.',
   },
   hardware: {
     word: 'Hardware',
+    short: 'Hardware',
     promise: 'The processor’s virtualization keeps the guest apart from the host (KVM, HVF or WHPX).',
   },
 }

@@ -73,6 +73,13 @@ export function arrangeDomains(domains: readonly DomainView[], { query, sort, fo
   return rows
 }
 
+/** The domain to look at when `id` goes away: the next one, else the one before. */
+export function neighbour(rows: readonly ListRow[], id: string): string | null {
+  const ids = rows.flatMap((row) => (row.kind === 'domain' ? [row.domain.id] : []))
+  const at = ids.indexOf(id)
+  return at < 0 ? null : (ids[at + 1] ?? ids[at - 1] ?? null)
+}
+
 function domainRows(domains: DomainView[], level: 1 | 2, before: number, of: number): DomainRow[] {
   return domains.map((domain, index) => ({ kind: 'domain', key: domain.id, domain, level, place: before + index + 1, of }))
 }

@@ -25,7 +25,6 @@ export function createPull(ports: PullPorts) {
   let offset = 0
   /** Every start and stop begins a new turn; answers to an older turn are dropped. */
   let turn = 0
-  let running = false
 
   async function run(mine: number): Promise<void> {
     while (mine === turn) {
@@ -46,9 +45,9 @@ export function createPull(ports: PullPorts) {
 
   async function take(chunk: ConsoleChunk): Promise<void> {
     if (chunk.end < offset) {
-      // positions count anew from 0 in every run
-      offset = 0
-      return ports.remark('new run')
+      // main was restarted and counts anew
+      offset = chunk.offset
+      await ports.remark('Vivarium was restarted')
     }
     const skipped = chunk.offset - offset
     const fresh = skipped < 0 ? chunk.bytes.subarray(-skipped) : chunk.bytes
@@ -60,22 +59,11 @@ export function createPull(ports: PullPorts) {
 
   return {
     start(): void {
-      running = true
       turn += 1
       void run(turn)
     },
     stop(): void {
-      running = false
       turn += 1
-    },
-    /** Goes back to the first byte, for a run that has begun; reads on only if it was reading. */
-    async newRun(text: string): Promise<void> {
-      turn += 1
-      const mine = turn
-      const begun = offset > 0
-      offset = 0
-      if (begun) await ports.remark(text)
-      if (running && mine === turn) void run(mine)
     },
     get offset(): number {
       return offset

@@ -49,11 +49,16 @@ export function createConsoleSession(id: string, call: ReturnType<typeof useApp>
 
   const show = (data: Uint8Array | string): Promise<void> => new Promise((shown) => terminal.write(data, shown))
 
+  /** A dim line of Vivarium's own. Colours that the guest left behind must not carry into it. */
+  function remark(text: string): Promise<void> {
+    const { cursorX } = terminal.buffer.active
+    return show(`\x1b[0m${cursorX > 0 ? '\r\n' : ''}\x1b[2m… ${text} …\x1b[0m\r\n`)
+  }
+
   const pull = createPull({
     read: (offset) => call('console.read', { id, offset, maxBytes: READ_BYTES, waitMs: READ_WAIT_MS }),
     show,
-    // colours and cursor that the guest left behind must not carry into the remark
-    remark: (text) => show(`\x1b[0m\r\n\x1b[2m… ${text} …\x1b[0m\r\n`),
+    remark,
     trouble: (thrown) => (trouble.value = thrown === null ? null : failureOf(thrown)),
     sleep: (milliseconds) => new Promise((over) => setTimeout(over, milliseconds)),
   })
@@ -95,6 +100,13 @@ export function createConsoleSession(id: string, call: ReturnType<typeof useApp>
     element.remove()
   }
 
+  /** Marks that a run has begun, and tells the new guest the size of the terminal. */
+  function begun(text: string): void {
+    if (!element.isConnected) return
+    if (pull.offset > 0) void remark(text)
+    tellSize()
+  }
+
   function find(text: string, direction: 'next' | 'previous', shade: Shade): boolean {
     const options = { decorations: searchColours(shade), incremental: false }
     return direction === 'next' ? search.findNext(text, options) : search.findPrevious(text, options)
@@ -106,7 +118,7 @@ export function createConsoleSession(id: string, call: ReturnType<typeof useApp>
     terminal.dispose()
   }
 
-  return { id, element, terminal, pull, trouble, link, attach, detach, fit, tellSize, find, stopFinding: () => search.clearDecorations(), dispose }
+  return { terminal, trouble, link, element, attach, detach, fit, begun, find, stopFinding: () => search.clearDecorations(), dispose }
 }
 
 export type ConsoleSession = ReturnType<typeof createConsoleSession>

@@ -1,5 +1,5 @@
 import type { LoadView } from '../../src-main/contract'
-import { count, memory, percent, size } from '../format'
+import { count, percent, size } from '../format'
 
 export interface ChartSeries {
   label: string
@@ -17,10 +17,15 @@ export interface ChartModel {
   write: (value: number) => string
   /** Fixed top of the axis; else it follows the data. */
   top: number | null
+  /** Distances between the lines of the axis, smallest first: the first that leaves room is taken. */
+  steps: number[]
   series: ChartSeries[]
 }
 
 const MEBI = 1024 * 1024
+/** Sizes that read well in binary units, and counts that read well in decimal ones. */
+const BINARY_STEPS = Array.from({ length: 42 }, (_, power) => 2 ** power)
+const DECIMAL_STEPS = Array.from({ length: 14 }, (_, power) => [10 ** power, 2 * 10 ** power, 5 * 10 ** power]).flat()
 const SOLID: number[] = []
 const DASHED = [5, 4]
 const DOTTED = [1.5, 3]
@@ -35,30 +40,34 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
       title: 'Guest CPU',
       write: percent,
       top: 1,
+      steps: [0.25, 0.5, 1],
       series: [{ label: 'Busy', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.cpu) }],
     },
     {
       title: 'Instructions per second',
       write: count,
       top: null,
+      steps: DECIMAL_STEPS,
       series: [{ label: 'Instructions', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.instructionsPerSecond) }],
     },
     {
       title: 'Memory',
       write: size,
       top: null,
+      steps: BINARY_STEPS,
       series: [
         ...(knowsGuest
-          ? [{ label: 'Used in guest', colour: '--series-1' as const, dash: SOLID, filled: true, values: pick((s) => s.guestUsedBytes) }]
+          ? [{ label: 'In guest', colour: '--series-1' as const, dash: SOLID, filled: true, values: pick((s) => s.guestUsedBytes) }]
           : []),
-        { label: 'Host resident', colour: '--series-2', dash: DASHED, filled: false, values: pick((s) => s.hostBytes) },
-        { label: `Configured (${memory(memoryMiB)})`, colour: '--series-3', dash: DOTTED, filled: false, values: pick(() => configured) },
+        { label: 'On host', colour: '--series-2', dash: DASHED, filled: false, values: pick((s) => s.hostBytes) },
+        { label: 'Configured', colour: '--series-3', dash: DOTTED, filled: false, values: pick(() => configured) },
       ],
     },
     {
       title: 'Disk',
       write: (value) => `${size(value)}/s`,
       top: null,
+      steps: BINARY_STEPS,
       series: [
         { label: 'Read', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.diskReadPerSecond) },
         { label: 'Written', colour: '--series-2', dash: DASHED, filled: false, values: pick((s) => s.diskWritePerSecond) },

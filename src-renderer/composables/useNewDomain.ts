@@ -9,6 +9,13 @@ import { useTasks } from '../stores/tasks'
 import { freeName } from '../stores/trial'
 import { faultOf } from './form-faults'
 
+/** 'Debian starter 12.9' gives 'debian-starter'. */
+function stemOf(name: string): string {
+  const words = name.toLowerCase().split(/[^a-z0-9]+/).filter(Boolean)
+  const plain = words.filter((word) => /[a-z]/.test(word))
+  return plain.join('-').slice(0, 40).replace(/-$/, '') || 'domain'
+}
+
 /** The draft of a new domain, what is wrong with it, and its making. */
 export function useNewDomain(wantedImage: string) {
   const app = useApp()
@@ -41,8 +48,7 @@ export function useNewDomain(wantedImage: string) {
   /** Names the domain after its image, until the person names it. */
   function suggest(): void {
     if (draft.name !== suggested) return
-    const stem = (image.value?.name ?? 'domain').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-|-$/g, '')
-    suggested = freeName(stem.slice(0, 40) || 'domain', domains.names)
+    suggested = freeName(stemOf(image.value?.name ?? ''), domains.names)
     draft.name = suggested
   }
 

@@ -5,7 +5,9 @@ import { useApp } from '../stores/app'
 import { useDialogs } from '../stores/dialogs'
 import { useDomains } from '../stores/domains'
 import { useNotices } from '../stores/notices'
+import { useSidebar } from '../stores/sidebar'
 import { useTasks, type FollowOptions } from '../stores/tasks'
+import { arrangeDomains, neighbour } from './arrange-domains'
 
 const refused = (reason: string): VerbVerdict => ({ allowed: false, reason })
 
@@ -36,6 +38,7 @@ export function useVerbs() {
   const domains = useDomains()
   const notices = useNotices()
   const router = useRouter()
+  const sidebar = useSidebar()
   const tasks = useTasks()
 
   type Way = (domain: DomainView) => unknown
@@ -88,8 +91,11 @@ export function useVerbs() {
   }
 
   async function remove({ id, name }: DomainView): Promise<void> {
+    const next = neighbour(arrangeDomains(domains.list, sidebar), id)
     const gone = await notices.attempt(`Deleting ${name}`, () => app.call('domains.delete', { id }))
-    if (gone) notices.tell(`${name} was moved to the trash.`, [{ label: 'Undo', run: () => void restore(id, name) }])
+    if (!gone) return
+    if (router.currentRoute.value.params['id'] === id) await router.replace(next ? { name: 'domain', params: { id: next } } : '/')
+    notices.tell(`${name} was moved to the trash.`, [{ label: 'Undo', run: () => void restore(id, name) }])
   }
 
   async function restore(id: string, name: string): Promise<void> {

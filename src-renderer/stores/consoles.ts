@@ -24,8 +24,7 @@ export const useConsoles = defineStore('consoles', () => {
       const before = states.get(id)
       states.set(id, state)
       if (before && AT_REST.includes(before) && !AT_REST.includes(state)) {
-        void session.pull.newRun(`started ${clock(Date.now())}`)
-        session.tellSize()
+        session.begun(`started ${clock(Date.now())}`)
       }
     }
   })

@@ -1,5 +1,5 @@
 import { defineStore } from 'pinia'
-import { shallowRef, triggerRef, type ShallowRef } from 'vue'
+import { shallowRef, type ShallowRef } from 'vue'
 import type { LoadView } from '../../src-main/contract'
 import { useApp } from './app'
 import { useDomains } from './domains'
@@ -15,9 +15,8 @@ export const useLoadHistory = defineStore('load', () => {
 
   app.on('load', ({ id, sample }) => {
     const history = of(id)
-    history.value.push(sample)
-    if (history.value.length > KEPT_SAMPLES) history.value.splice(0, history.value.length - KEPT_SAMPLES)
-    triggerRef(history)
+    // a new array each time: rows that are handed it must see that it changed
+    history.value = [...history.value.slice(1 - KEPT_SAMPLES), sample]
   })
 
   app.on('domains', ({ removed }) => {
