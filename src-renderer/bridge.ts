@@ -135,6 +135,7 @@ function copyThroughSelection(text: string): boolean {
   area.style.opacity = '0'
   document.body.append(area)
   area.select()
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- the only way without the permission
   const done = document.execCommand('copy')
   area.remove()
   if (focused instanceof HTMLElement) focused.focus()

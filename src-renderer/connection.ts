@@ -1,4 +1,13 @@
-import { connectClient, VmmError, type CallArgs, type CallName, type CallResult, type Channel, type ContractClient, type ContractEvent } from '../src-main/contract'
+import {
+  connectClient,
+  VmmError,
+  type CallArgs,
+  type CallName,
+  type CallResult,
+  type Channel,
+  type ContractClient,
+  type ContractEvent,
+} from '../src-main/contract'
 
 export type ConnectionStatus =
   | { phase: 'connecting' }
@@ -19,7 +28,9 @@ export interface ConnectionListener {
 }
 
 const NOT_CONNECTED = () =>
-  new VmmError('timeout', 'The connection to Vivarium is lost.', { hint: 'It is retried by itself; try again when it is back.' })
+  new VmmError('timeout', 'The connection to Vivarium is lost.', {
+    hint: 'It is retried by itself; try again when it is back.',
+  })
 
 /** A connection that lasts as long as the window: Electron's. */
 export function connectChannel(channel: Channel, listener: ConnectionListener): Connection {
@@ -51,7 +62,10 @@ export function connectSockets(source: SocketSource, listener: ConnectionListene
   function attemptNow(): void {
     if (timer) clearTimeout(timer)
     timer = null
-    if (!source.token) return listener.onStatus({ phase: 'refused', why: 'no-token' })
+    if (!source.token) {
+      listener.onStatus({ phase: 'refused', why: 'no-token' })
+      return
+    }
     const socket = source.open()
     const channel = source.channel(socket)
     let fail: (reason: VmmError) => void = () => {}
@@ -63,16 +77,22 @@ export function connectSockets(source: SocketSource, listener: ConnectionListene
       const fresh = connectClient(channel)
       fresh.onEvent((event) => listener.onEvent(event))
       // the first answer proves that the token was taken
-      fresh.call('app.info', {}).then(() => {
-        client = fresh
-        attempt = 0
-        listener.onStatus({ phase: 'open' })
-      }, () => socket.close())
+      fresh.call('app.info', {}).then(
+        () => {
+          client = fresh
+          attempt = 0
+          listener.onStatus({ phase: 'open' })
+        },
+        () => socket.close(),
+      )
     })
     socket.addEventListener('close', (event) => {
       client = null
       fail(NOT_CONNECTED())
-      if (REFUSALS.includes(event.code)) return listener.onStatus({ phase: 'refused', why: 'wrong-token' })
+      if (REFUSALS.includes(event.code)) {
+        listener.onStatus({ phase: 'refused', why: 'wrong-token' })
+        return
+      }
       const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt)
       attempt += 1
       timer = setTimeout(attemptNow, delay)

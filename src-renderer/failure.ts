@@ -4,7 +4,12 @@ import { VmmError, type FailureView } from '../src-main/contract'
 export function failureOf(thrown: unknown): FailureView {
   if (thrown instanceof VmmError) {
     const detail = thrown.context['detail']
-    return { kind: thrown.kind, message: thrown.message, hint: thrown.hint, detail: typeof detail === 'string' ? detail : '' }
+    return {
+      kind: thrown.kind,
+      message: thrown.message,
+      hint: thrown.hint,
+      detail: typeof detail === 'string' ? detail : '',
+    }
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   return {

@@ -24,5 +24,7 @@ root.config.errorHandler = (thrown) => {
 root.mount('#app')
 
 useApp().connect((listener) =>
-  channel ? connectChannel(channel, listener) : connectSockets({ token, open: openContractSocket, channel: socketChannel }, listener),
+  channel
+    ? connectChannel(channel, listener)
+    : connectSockets({ token, open: openContractSocket, channel: socketChannel }, listener),
 )

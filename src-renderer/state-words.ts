@@ -17,7 +17,8 @@ const STATE_WORDS: Record<DomainState, string> = {
 export const stateWord = (state: DomainState): string => STATE_WORDS[state]
 
 export const isLive = (state: DomainState): boolean => state === 'running' || state === 'paused'
-export const isMoving = (state: DomainState): boolean => state === 'starting' || state === 'stopping' || state === 'saving'
+export const isMoving = (state: DomainState): boolean =>
+  state === 'starting' || state === 'stopping' || state === 'saving'
 
 interface IsolationWords {
   word: string
@@ -30,12 +31,14 @@ const ISOLATION_WORDS: Record<Isolation, IsolationWords> = {
   wasm: {
     word: 'WebAssembly',
     short: 'Wasm',
-    promise: 'The whole PC is emulated in WebAssembly, in a process of its own. The guest runs no code on your processor directly.',
+    promise:
+      'The whole PC is emulated in WebAssembly, in a process of its own. The guest runs no code on your processor directly.',
   },
   emulated: {
     word: 'Emulated',
     short: 'Emulated',
-    promise: 'QEMU translates the guest’s code. QEMU promises no isolation in this mode: do not run hostile guests here.',
+    promise:
+      'QEMU translates the guest’s code. QEMU promises no isolation in this mode: do not run hostile guests here.',
   },
   hardware: {
     word: 'Hardware',

@@ -30,7 +30,17 @@ export interface Arrangement {
 }
 
 /** What asks for attention first. */
-const STATE_ORDER: readonly DomainState[] = ['running', 'starting', 'stopping', 'saving', 'paused', 'crashed', 'damaged', 'saved', 'off']
+const STATE_ORDER: readonly DomainState[] = [
+  'running',
+  'starting',
+  'stopping',
+  'saving',
+  'paused',
+  'crashed',
+  'damaged',
+  'saved',
+  'off',
+]
 const { compare } = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' })
 
 const byName = (a: DomainView, b: DomainView): number => compare(a.name, b.name) || compare(a.id, b.id)
@@ -81,5 +91,12 @@ export function neighbour(rows: readonly ListRow[], id: string): string | null {
 }
 
 function domainRows(domains: DomainView[], level: 1 | 2, before: number, of: number): DomainRow[] {
-  return domains.map((domain, index) => ({ kind: 'domain', key: domain.id, domain, level, place: before + index + 1, of }))
+  return domains.map((domain, index) => ({
+    kind: 'domain',
+    key: domain.id,
+    domain,
+    level,
+    place: before + index + 1,
+    of,
+  }))
 }

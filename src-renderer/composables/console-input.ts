@@ -4,7 +4,10 @@ import { CHUNK_LIMIT } from '../../src-main/contract'
  * Sends keystrokes in order, one call at a time; what is typed meanwhile goes in the next call. A guest can make
  * the terminal answer questions endlessly, so what waits is bounded and the rest is dropped.
  */
-export function createInput(write: (bytes: Uint8Array<ArrayBuffer>) => Promise<unknown>, trouble: (thrown: unknown) => void) {
+export function createInput(
+  write: (bytes: Uint8Array<ArrayBuffer>) => Promise<unknown>,
+  trouble: (thrown: unknown) => void,
+) {
   let waiting: Uint8Array[] = []
   let size = 0
   let sending = false

@@ -118,7 +118,19 @@ export function createConsoleSession(id: string, call: ReturnType<typeof useApp>
     terminal.dispose()
   }
 
-  return { terminal, trouble, link, element, attach, detach, fit, begun, find, stopFinding: () => search.clearDecorations(), dispose }
+  return {
+    terminal,
+    trouble,
+    link,
+    element,
+    attach,
+    detach,
+    fit,
+    begun,
+    find,
+    stopFinding: () => search.clearDecorations(),
+    dispose,
+  }
 }
 
 export type ConsoleSession = ReturnType<typeof createConsoleSession>

@@ -56,5 +56,15 @@ export const consoleTheme = (shade: Shade): ITheme => THEMES[shade]
 /** Highlights of search hits, in both themes. */
 export const searchColours = (shade: Shade) =>
   shade === 'light'
-    ? { matchBackground: '#f3e3b8', activeMatchBackground: '#ffc94d', matchOverviewRuler: '#96620c', activeMatchColorOverviewRuler: '#855200' }
-    : { matchBackground: '#4a3c17', activeMatchBackground: '#8a6a1c', matchOverviewRuler: '#e2ae54', activeMatchColorOverviewRuler: '#ffc94d' }
+    ? {
+        matchBackground: '#f3e3b8',
+        activeMatchBackground: '#ffc94d',
+        matchOverviewRuler: '#96620c',
+        activeMatchColorOverviewRuler: '#855200',
+      }
+    : {
+        matchBackground: '#4a3c17',
+        activeMatchBackground: '#8a6a1c',
+        matchOverviewRuler: '#e2ae54',
+        activeMatchColorOverviewRuler: '#ffc94d',
+      }

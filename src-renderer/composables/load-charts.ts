@@ -48,7 +48,15 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
       write: count,
       top: null,
       steps: DECIMAL_STEPS,
-      series: [{ label: 'Instructions', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.instructionsPerSecond) }],
+      series: [
+        {
+          label: 'Instructions',
+          colour: '--series-1',
+          dash: SOLID,
+          filled: true,
+          values: pick((s) => s.instructionsPerSecond),
+        },
+      ],
     },
     {
       title: 'Memory',
@@ -57,7 +65,15 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
       steps: BINARY_STEPS,
       series: [
         ...(knowsGuest
-          ? [{ label: 'In guest', colour: '--series-1' as const, dash: SOLID, filled: true, values: pick((s) => s.guestUsedBytes) }]
+          ? [
+              {
+                label: 'In guest',
+                colour: '--series-1' as const,
+                dash: SOLID,
+                filled: true,
+                values: pick((s) => s.guestUsedBytes),
+              },
+            ]
           : []),
         { label: 'On host', colour: '--series-2', dash: DASHED, filled: false, values: pick((s) => s.hostBytes) },
         { label: 'Configured', colour: '--series-3', dash: DOTTED, filled: false, values: pick(() => configured) },
@@ -70,7 +86,13 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
       steps: BINARY_STEPS,
       series: [
         { label: 'Read', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.diskReadPerSecond) },
-        { label: 'Written', colour: '--series-2', dash: DASHED, filled: false, values: pick((s) => s.diskWritePerSecond) },
+        {
+          label: 'Written',
+          colour: '--series-2',
+          dash: DASHED,
+          filled: false,
+          values: pick((s) => s.diskWritePerSecond),
+        },
       ],
     },
   ]

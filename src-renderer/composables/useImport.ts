@@ -26,7 +26,9 @@ export function useImport(dropped: File[]) {
   onScopeDispose(() => stopper.abort())
 
   function add(more: File[]): void {
-    const fresh = more.filter((file) => !files.value.some((known) => known.name === file.name && known.size === file.size))
+    const fresh = more.filter(
+      (file) => !files.value.some((known) => known.name === file.name && known.size === file.size),
+    )
     files.value = [...files.value, ...fresh].slice(-MOST_FILES)
   }
 

@@ -1,17 +1,29 @@
 import { computed, reactive, ref, shallowRef, watch } from 'vue'
-import { DISK_MIB, MEMORY_MIB, NameSchema, type DomainSpecInput, type DomainView, type FailureView } from '../../src-main/contract'
+import {
+  MEMORY_MIB,
+  NameSchema,
+  type DomainSpecInput,
+  type DomainView,
+  type FailureView,
+} from '../../src-main/contract'
 import { failureOf } from '../failure'
 import { useApp } from '../stores/app'
 import { useDomains } from '../stores/domains'
 import { useImages } from '../stores/images'
+import { useNotices } from '../stores/notices'
 import { useSettings } from '../stores/settings'
 import { useTasks } from '../stores/tasks'
 import { freeName } from '../stores/trial'
-import { faultOf } from './form-faults'
+import { faultOf, SPEC_FIELDS } from './form-faults'
+
+type Draft = { [Field in keyof DomainSpecInput]-?: NonNullable<DomainSpecInput[Field]> }
 
 /** 'Debian starter 12.9' gives 'debian-starter'. */
 function stemOf(name: string): string {
-  const words = name.toLowerCase().split(/[^a-z0-9]+/).filter(Boolean)
+  const words = name
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter(Boolean)
   const plain = words.filter((word) => /[a-z]/.test(word))
   return plain.join('-').slice(0, 40).replace(/-$/, '') || 'domain'
 }
@@ -21,18 +33,20 @@ export function useNewDomain(wantedImage: string) {
   const app = useApp()
   const domains = useDomains()
   const images = useImages()
+  const notices = useNotices()
   const settings = useSettings()
   const tasks = useTasks()
 
   const usable = images.list.filter((image) => !image.damage)
-  const first = usable.find((image) => image.id === wantedImage) ?? usable.find((image) => image.kind === 'starter') ?? usable[0]
+  const first =
+    usable.find((image) => image.id === wantedImage) ?? usable.find((image) => image.kind === 'starter') ?? usable[0]
   const engine = app.info?.engines.find((known) => known.works)?.id ?? 'embedded'
 
-  const draft = reactive({
+  const draft = reactive<Draft>({
     name: '',
     imageId: first?.id ?? '',
     engine,
-    memoryMiB: MEMORY_MIB.usual as number,
+    memoryMiB: MEMORY_MIB.usual,
     diskMiB: 0,
     group: '',
     notes: '',
@@ -53,14 +67,18 @@ export function useNewDomain(wantedImage: string) {
   }
 
   const diskFault = computed(() => {
-    if (!Number.isInteger(draft.diskMiB) || draft.diskMiB < 0) return 'A disk size is a whole number of MiB.'
-    return draft.diskMiB > DISK_MIB.most ? `A disk has at most ${DISK_MIB.most} MiB.` : ''
+    // a number field that was emptied holds ''
+    const emptied = (draft.diskMiB as number | '') === ''
+    return emptied ? 'A disk size is a whole number of MiB.' : faultOf(SPEC_FIELDS.diskMiB, draft.diskMiB)
   })
-  const memoryFault = computed(() =>
-    Number.isInteger(draft.memoryMiB) && draft.memoryMiB >= MEMORY_MIB.least && draft.memoryMiB <= MEMORY_MIB.most ? '' : 'Correct the memory size.',
-  )
+  const groupFault = computed(() => draft.group && faultOf(NameSchema, draft.group))
   const fault = computed(
-    () => faultOf(NameSchema, draft.name) || (image.value ? '' : 'Choose or import an image first.') || memoryFault.value || diskFault.value,
+    () =>
+      faultOf(NameSchema, draft.name) ||
+      (image.value ? '' : 'Choose or import an image first.') ||
+      faultOf(SPEC_FIELDS.memoryMiB, draft.memoryMiB) ||
+      diskFault.value ||
+      groupFault.value,
   )
 
   /** The new domain, or null after a failure, which is then shown in the dialog. */
@@ -71,7 +89,7 @@ export function useNewDomain(wantedImage: string) {
     try {
       const domain = domains.put(await app.call('domains.create', { spec }))
       void settings.update({ welcomed: true })
-      if (start) void tasks.follow(await app.call('domains.start', { id: domain.id }))
+      if (start) void begin(domain)
       return domain
     } catch (thrown) {
       failure.value = failureOf(thrown)
@@ -81,5 +99,11 @@ export function useNewDomain(wantedImage: string) {
     }
   }
 
-  return { draft, image, fault, diskFault, failure, busy, create }
+  /** The domain is there now: what goes wrong from here on is told outside the dialog. */
+  async function begin({ id, name }: DomainView): Promise<void> {
+    const task = await notices.attempt(`Starting ${name}`, () => app.call('domains.start', { id }))
+    if (task) await tasks.follow(task)
+  }
+
+  return { draft, image, fault, diskFault, groupFault, failure, busy, create }
 }

@@ -13,7 +13,8 @@ export interface Shortcut {
 export const newDomainKeys = (): string => (inElectron() ? 'Ctrl+N' : 'Alt+N')
 
 /** Keys as this platform writes them. */
-export const shownKeys = (keys: string): string => (onMac() ? keys.replace('Ctrl+', '⌘').replace('Shift+', '⇧').replace('Alt+', '⌥') : keys)
+export const shownKeys = (keys: string): string =>
+  onMac() ? keys.replace('Ctrl+', '⌘').replace('Shift+', '⇧').replace('Alt+', '⌥') : keys
 
 export function keysOf(event: KeyboardEvent, mac = onMac()): string {
   const control = mac ? event.metaKey : event.ctrlKey

@@ -1,5 +1,12 @@
 import { useRouter } from 'vue-router'
-import { VERB_LABELS, verbVerdict, type DomainView, type TaskView, type Verb, type VerbVerdict } from '../../src-main/contract'
+import {
+  VERB_LABELS,
+  verbVerdict,
+  type DomainView,
+  type TaskView,
+  type Verb,
+  type VerbVerdict,
+} from '../../src-main/contract'
 import { isLive } from '../state-words'
 import { useApp } from '../stores/app'
 import { useDialogs } from '../stores/dialogs'
@@ -79,7 +86,13 @@ export function useVerbs() {
     delete: remove,
   }
 
-  async function change(what: string, work: () => Promise<DomainView>, title = '', text = '', action = ''): Promise<void> {
+  async function change(
+    what: string,
+    work: () => Promise<DomainView>,
+    title = '',
+    text = '',
+    action = '',
+  ): Promise<void> {
     if (title && !(await dialogs.ask({ title, text, action }))) return
     const domain = await notices.attempt(what, work)
     if (domain) domains.put(domain)
@@ -94,7 +107,8 @@ export function useVerbs() {
     const next = neighbour(arrangeDomains(domains.list, sidebar), id)
     const gone = await notices.attempt(`Deleting ${name}`, () => app.call('domains.delete', { id }))
     if (!gone) return
-    if (router.currentRoute.value.params['id'] === id) await router.replace(next ? { name: 'domain', params: { id: next } } : '/')
+    if (router.currentRoute.value.params['id'] === id)
+      await router.replace(next ? { name: 'domain', params: { id: next } } : '/')
     notices.tell(`${name} was moved to the trash.`, [{ label: 'Undo', run: () => void restore(id, name) }])
   }
 

@@ -4,7 +4,11 @@ import { computed, onMounted, onScopeDispose, ref, type Ref } from 'vue'
 const OVERSCAN = 8
 
 /** Renders only the rows of a long list that can be seen. `heightOf` gives a row's height in CSS pixels. */
-export function useWindowing<Row>(rows: Ref<readonly Row[]>, heightOf: (row: Row) => number, viewport: Ref<HTMLElement | null>) {
+export function useWindowing<Row>(
+  rows: Ref<readonly Row[]>,
+  heightOf: (row: Row) => number,
+  viewport: Ref<HTMLElement | null>,
+) {
   const scrollTop = ref(0)
   const viewHeight = ref(800)
 
@@ -19,7 +23,9 @@ export function useWindowing<Row>(rows: Ref<readonly Row[]>, heightOf: (row: Row
   const visible = computed(() => {
     const first = Math.max(0, rowAt(scrollTop.value) - OVERSCAN)
     const last = Math.min(rows.value.length, rowAt(scrollTop.value + viewHeight.value) + 1 + OVERSCAN)
-    return rows.value.slice(first, last).map((row, index) => ({ row, index: first + index, top: tops.value[first + index] ?? 0 }))
+    return rows.value
+      .slice(first, last)
+      .map((row, index) => ({ row, index: first + index, top: tops.value[first + index] ?? 0 }))
   })
 
   /** Index of the row at a height, by halving. */

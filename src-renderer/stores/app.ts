@@ -61,7 +61,7 @@ export const useApp = defineStore('app', () => {
   }
 
   function on<T extends Topic>(topic: T, listener: (payload: EventPayload<T>) => void): void {
-    listeners.set(topic, [...(listeners.get(topic) ?? []), listener as (payload: never) => void])
+    listeners.set(topic, [...(listeners.get(topic) ?? []), listener])
   }
 
   /** Runs `loader` on every (re)connection, before the interface counts as ready. */
@@ -69,5 +69,17 @@ export const useApp = defineStore('app', () => {
     loaders.push(loader)
   }
 
-  return { status, info, ready, loadFailure, connect, load, refreshInfo, call, on, onConnected, retryNow: () => connection?.retryNow() }
+  return {
+    status,
+    info,
+    ready,
+    loadFailure,
+    connect,
+    load,
+    refreshInfo,
+    call,
+    on,
+    onConnected,
+    retryNow: () => connection?.retryNow(),
+  }
 })

@@ -1,9 +1,10 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { VmmError, type FailureView, type TaskView } from '../../src-main/contract'
+import { VmmError, type DomainView, type FailureView, type TaskView } from '../../src-main/contract'
 import { failureOf } from '../failure'
 import { useApp } from './app'
 import { useDomains } from './domains'
+import { useNotices } from './notices'
 import { useSettings } from './settings'
 import { useTasks } from './tasks'
 
@@ -20,6 +21,7 @@ export function freeName(stem: string, taken: ReadonlySet<string>): string {
 export const useTrial = defineStore('trial', () => {
   const app = useApp()
   const domains = useDomains()
+  const notices = useNotices()
   const settings = useSettings()
   const tasks = useTasks()
   const phase = ref<TrialPhase>('idle')
@@ -39,8 +41,9 @@ export const useTrial = defineStore('trial', () => {
       const domain = await app.call('domains.create', { spec: { name, engine: 'embedded', imageId } })
       domains.put(domain)
       await settings.update({ welcomed: true })
-      void tasks.follow(await app.call('domains.start', { id: domain.id }))
       phase.value = 'idle'
+      // the domain is there now: what goes wrong from here on is told beside it
+      void start(domain)
       return domain.id
     } catch (thrown) {
       failure.value = failureOf(thrown)
@@ -49,6 +52,11 @@ export const useTrial = defineStore('trial', () => {
     } finally {
       taskId.value = null
     }
+  }
+
+  async function start({ id, name }: Pick<DomainView, 'id' | 'name'>): Promise<void> {
+    const task = await notices.attempt(`Starting ${name}`, () => app.call('domains.start', { id }))
+    if (task) await tasks.follow(task, { retry: () => void start({ id, name }) })
   }
 
   async function starterImage(): Promise<string> {

@@ -11,7 +11,14 @@ const settle = () => new Promise((done) => setTimeout(done, 5))
 function rig(kept: string, from = 0) {
   const shown: string[] = []
   const asked: number[] = []
-  const state = { kept, from, fail: null as Error | null, trouble: null as unknown, held: null as (() => void) | null, holding: false }
+  const state = {
+    kept,
+    from,
+    fail: null as Error | null,
+    trouble: null as unknown,
+    held: null as (() => void) | null,
+    holding: false,
+  }
   const never = () => new Promise<never>(() => {})
   const ports: PullPorts = {
     read: async (offset): Promise<ConsoleChunk> => {
@@ -124,7 +131,10 @@ describe('console input', () => {
   })
 
   it('drops what is too much to wait', () => {
-    const input = createInput(() => new Promise(() => {}), () => {})
+    const input = createInput(
+      () => new Promise(() => {}),
+      () => {},
+    )
     expect(input.send(bytes('x'))).toBe(true)
     expect(input.send(new Uint8Array(CHUNK_LIMIT))).toBe(true)
     expect(input.send(bytes('y'))).toBe(false)

@@ -63,7 +63,8 @@ function task(fields: Partial<TaskView>): TaskView {
 }
 
 const plain = { query: '', sort: 'name' as const, folded: new Set<string>() }
-const shown = (rows: ReturnType<typeof arrangeDomains>) => rows.map((row) => (row.kind === 'group' ? `[${row.name}]` : row.domain.name))
+const shown = (rows: ReturnType<typeof arrangeDomains>) =>
+  rows.map((row) => (row.kind === 'group' ? `[${row.name}]` : row.domain.name))
 
 describe('the list of domains', () => {
   const domains = [
@@ -108,7 +109,9 @@ describe('the list of domains', () => {
   })
 
   it('arranges 500 domains in well under a frame', () => {
-    const many = Array.from({ length: 500 }, (_, index) => domain({ name: `host-${index}`, group: `Group ${index % 7}` }))
+    const many = Array.from({ length: 500 }, (_, index) =>
+      domain({ name: `host-${index}`, group: `Group ${index % 7}` }),
+    )
     arrangeDomains(many, { ...plain, query: 'host' })
     const begun = performance.now()
     const rows = arrangeDomains(many, { ...plain, query: 'host-4' })
@@ -120,7 +123,10 @@ describe('the list of domains', () => {
 describe('verbs', () => {
   it('follow the table of states', () => {
     expect(judge('start', domain({ state: 'off' })).allowed).toBe(true)
-    expect(judge('pause', domain({ state: 'off' }))).toEqual({ allowed: false, reason: 'Pause is not possible while it is off. Start it first.' })
+    expect(judge('pause', domain({ state: 'off' }))).toEqual({
+      allowed: false,
+      reason: 'Pause is not possible while it is off. Start it first.',
+    })
   })
 
   it('are refused where the engine cannot do them, with the reason', () => {
@@ -152,7 +158,7 @@ function scripted(answers: Record<string, (args: never) => unknown>): (listener:
 describe('stores', () => {
   let send: (event: ContractEvent) => void
   const calls: string[] = []
-  const answers: Record<string, (args: never) => unknown> = {}
+  let answers: Record<string, (args: never) => unknown> = {}
 
   beforeEach(async () => {
     setActivePinia(createPinia())
@@ -165,8 +171,7 @@ describe('stores', () => {
       'settings.get': () => ({ theme: 'system', consoleFontSize: 14, welcomed: false }),
       'settings.update': () => ({}),
     }
-    for (const key of Object.keys(answers)) delete answers[key]
-    Object.assign(answers, usual)
+    answers = usual
     const app = useApp()
     useDomains()
     useTasks()
@@ -190,7 +195,10 @@ describe('stores', () => {
   })
 
   it('show a crash with its reason', () => {
-    send({ topic: 'domains', payload: { changed: [domain({ name: 'web-1', state: 'crashed', stateReason: 'signal 9' })], removed: [] } })
+    send({
+      topic: 'domains',
+      payload: { changed: [domain({ name: 'web-1', state: 'crashed', stateReason: 'signal 9' })], removed: [] },
+    })
     expect(useNotices().list[0]?.failure?.message).toBe('signal 9')
   })
 
@@ -214,7 +222,8 @@ describe('stores', () => {
 
   it("go from 'try a guest now' to a started domain", async () => {
     answers['images.prepareStarter'] = () => task({ id: 'prepare' })
-    answers['domains.create'] = ({ spec }: { spec: { name: string; imageId: string } }) => domain({ id: 'new', name: spec.name, imageId: spec.imageId })
+    answers['domains.create'] = ({ spec }: { spec: { name: string; imageId: string } }) =>
+      domain({ id: 'new', name: spec.name, imageId: spec.imageId })
     answers['domains.start'] = () => task({ id: 'start', state: 'done' })
     const trial = useTrial()
     const begun = trial.begin()

@@ -5,11 +5,21 @@ import { lanes, layTree } from '../../src-renderer/composables/snapshot-tree'
 let clock = 0
 function snapshot(id: string, parentId: string | null, fields: Partial<SnapshotView> = {}): SnapshotView {
   clock += 1
-  const rest = { domainId: 'd', name: id, description: '', live: true, memoryMiB: 128, bytes: 0, current: false, damage: '' }
+  const rest = {
+    domainId: 'd',
+    name: id,
+    description: '',
+    live: true,
+    memoryMiB: 128,
+    bytes: 0,
+    current: false,
+    damage: '',
+  }
   return { id, parentId, createdAt: clock, ...rest, ...fields }
 }
 
-const picture = (snapshots: SnapshotView[]) => layTree(snapshots).map((row) => `${'  '.repeat(row.lane)}${row.snapshot?.name ?? '*'}`)
+const picture = (snapshots: SnapshotView[]) =>
+  layTree(snapshots).map((row) => `${'  '.repeat(row.lane)}${row.snapshot?.name ?? '*'}`)
 
 describe('the snapshot tree', () => {
   it('keeps the line to the present state in its lane and hangs the present state at its end', () => {
