@@ -22,7 +22,11 @@ export function servePage(services: Services, window: BrowserWindow): void {
   })
   webContents.on('render-process-gone', (_event, { reason }) => {
     end()
-    if (reason !== 'clean-exit' && !window.isDestroyed()) webContents.reload()
+    if (reason === 'clean-exit') return
+    // not from within the event: the dead process is still being taken down
+    setTimeout(() => {
+      if (!webContents.isDestroyed()) webContents.reload()
+    })
   })
   webContents.on('destroyed', end)
 
