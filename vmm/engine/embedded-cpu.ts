@@ -59,11 +59,12 @@ export class CpuTap {
   #afterStep(idleMs: number): void {
     const view = this.#read()
     const count = view.getUint32(INSTRUCTION_COUNTER, true)
-    this.instructions += (count - this.#lastCount) >>> 0
+    const executed = (count - this.#lastCount) >>> 0
+    this.instructions += executed
     this.#lastCount = count
     const halted = view.getUint8(IN_HLT) !== 0
     // below a millisecond v86 would poll; an idle guest does not mind being woken a little late
-    this.pacer.idleFor(halted ? Math.max(idleMs, 1) : 0)
+    this.pacer.stepped(halted ? Math.max(idleMs, 1) : 0, executed)
     this.#watchForDeath(halted && (view.getInt32(FLAGS, true) & FLAG_INTERRUPT) === 0)
   }
 

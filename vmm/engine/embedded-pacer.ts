@@ -1,5 +1,11 @@
 /** Longest sleep of an idle guest, milliseconds: v86's own bound on its timers. */
 const LONGEST_SLEEP_MS = 100
+/** A step of fewer instructions did no more than answer a timer tick. */
+const TICK_INSTRUCTIONS = 50_000
+/** After this many such steps in a row, a fifth of a second at 250 Hz, the guest counts as drowsy … */
+const DROWSY_AFTER_STEPS = 50
+/** … and sleeps at least this long, milliseconds. */
+const DROWSY_SLEEP_MS = 16
 
 export interface PacerClock {
   /** Milliseconds, monotonic. */
@@ -14,6 +20,10 @@ export interface PacerClock {
  * Decides when an emulator takes its next step. Left to itself v86 polls for the last millisecond before
  * every timer, which keeps an idle guest at 15-37 % of a core; the pacer sleeps instead, wakes at once for
  * input, and does not step at all while the machine is held.
+ *
+ * Debian's 32-bit kernels tick 250 times a second even when idle. A guest that does nothing but tick is drowsy: its
+ * ticks are answered a few at a time. It keeps time by the TSC, so late ticks cost it nothing but the precision of
+ * its timers, and the first real work or input brings that back.
  */
 export class Pacer {
   /** Time spent asleep because the guest's processor was halted, milliseconds. */
@@ -22,6 +32,7 @@ export class Pacer {
   #cancelSleep: (() => void) | null = null
   #asleepSince: number | null = null
   #idleMs = 0
+  #ticksInARow = 0
   readonly #holds = new Set<string>()
   #heldSince: number | null = null
   /** Time spent held, milliseconds. */
@@ -29,9 +40,14 @@ export class Pacer {
 
   constructor(private readonly clock: PacerClock) {}
 
-  /** Tells how long the guest has nothing to do, milliseconds; 0 when it is busy. Called after every step. */
-  idleFor(ms: number): void {
-    this.#idleMs = ms
+  /**
+   * Called after every step: how long the guest has nothing to do, milliseconds (0 when it is busy), and how many
+   * instructions the step ran.
+   */
+  stepped(idleMs: number, instructions: number): void {
+    this.#ticksInARow = idleMs > 0 && instructions < TICK_INSTRUCTIONS ? this.#ticksInARow + 1 : 0
+    const drowsy = this.#ticksInARow > DROWSY_AFTER_STEPS
+    this.#idleMs = drowsy ? Math.max(DROWSY_SLEEP_MS, idleMs) : idleMs
   }
 
   /** The emulator asks for its next step; a later request replaces an earlier one. */
@@ -43,6 +59,7 @@ export class Pacer {
 
   /** Input has arrived: an idle guest looks at it now. */
   nudge(): void {
+    this.#ticksInARow = 0
     if (this.#cancelSleep === null) return
     this.#wake()
     this.#arm()
