@@ -17,6 +17,7 @@ export default defineConfig({
       suite('parity', slow),
       suite('guest', slow),
       suite('app', slow),
+      suite('bench', { ...slow, testTimeout: 1_800_000 }),
     ],
   },
 })

@@ -33,6 +33,7 @@ export class Lifecycle {
     supervisor: Supervisor,
   ) {
     this.#starter = new Starter(parts, supervisor)
+    supervisor.onReset = (domain) => this.#startAnew(domain)
   }
 
   /** Starts or, from a saved state, resumes. `cold` boots even where a boot snapshot is kept. */
@@ -79,7 +80,7 @@ export class Lifecycle {
     })
   }
 
-  /** A clean shutdown and a start where the guest has an agent, else the reset button. */
+  /** A clean shutdown and a start where the guest can do that, else as the reset button does it. */
   async restart(id: string): Promise<TaskView> {
     const domain = this.parts.domains.forVerb(id, 'restart')
     return await this.#task(domain, {
@@ -88,11 +89,6 @@ export class Lifecycle {
       work: async (context) => {
         const run = domain.requireRun()
         await this.parts.journal.info(domain.id, 'domain.restarted', `${domain.name} was asked to restart.`)
-        if (run.agentState === 'none') {
-          await run.machine.reset()
-          if (domain.record.state === 'paused') await this.#resumeAfterReset(domain)
-          return domain.id
-        }
         if (run.agentState === 'ready' && domain.record.state === 'running') await this.#shutDown(domain, context)
         else await this.#end(domain)
         await this.#starter.start(domain, false, context)
@@ -133,15 +129,23 @@ export class Lifecycle {
     return domain
   }
 
+  /** A guest that rebooted by itself. */
+  async #startAnew(domain: Domain): Promise<void> {
+    if (domain.taskId !== null || domain.record.state !== 'off') return
+    await this.#task(domain, {
+      title: `Restarting ${domain.name}`,
+      cancellable: true,
+      work: async (context) => {
+        await this.#starter.start(domain, false, context)
+        return domain.id
+      },
+    })
+  }
+
   /** Ends a machine as part of a larger operation, such as a revert. */
   async #end(domain: Domain): Promise<void> {
     await domain.run?.kill()
     await this.parts.domains.setState(domain, 'off')
-  }
-
-  async #resumeAfterReset(domain: Domain): Promise<void> {
-    await domain.requireRun().machine.resume()
-    await this.parts.domains.setState(domain, 'running')
   }
 
   async #shutDown(domain: Domain, { signal, progress }: TaskContext): Promise<void> {

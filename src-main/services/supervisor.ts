@@ -23,6 +23,9 @@ export interface SupervisorParts {
 
 /** Watches running machines: their load, their agent coming up, and their end. */
 export class Supervisor {
+  /** Starts a domain again whose guest has rebooted. */
+  onReset: (domain: Domain) => Promise<void> = async () => {}
+
   constructor(private readonly parts: SupervisorParts) {}
 
   /** From now on `run` is the run of `domain`, until it ends. */
@@ -79,6 +82,10 @@ export class Supervisor {
       await journal.error(domain.id, 'domain.crashed', `${domain.name} crashed. ${end.reason}`)
     } else if (domain.record.state !== 'saved') {
       await domains.setState(domain, 'off')
+      if (end.how === 'reset') {
+        await journal.info(domain.id, 'domain.rebooted', `${domain.name} rebooted.`)
+        return await this.onReset(domain)
+      }
       if (end.how === 'powered-off') await journal.info(domain.id, 'domain.powered-off', `${domain.name} powered off.`)
     } else {
       domains.publish(domain)

@@ -189,3 +189,14 @@ test('an ephemeral domain goes when it stops', async () => {
   await call('domains.forceOff', { id }).catch(() => undefined)
   await expect.poll(async () => (await call('domains.list', {})).some((domain) => domain.id === id)).toBe(false)
 })
+
+test('a guest that reboots by itself is started anew', async () => {
+  const { call } = vivarium
+  const id = await startDomain(call, 'Rebooter')
+  const before = await until(call, id, (domain) => domain.startedAt !== null)
+  await exec(call, id, ['touch', '/root/gone-after-this'])
+  await call('console.write', { id, bytes: Buffer.from('reboot -f\r') })
+  await until(call, id, (domain) => (domain.startedAt ?? 0) > (before.startedAt ?? 0) && domain.agent === 'ready')
+  expect((await exec(call, id, ['test', '-e', '/root/gone-after-this'])).exitCode).toBe(1)
+  await call('domains.forceOff', { id })
+})

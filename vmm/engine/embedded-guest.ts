@@ -57,8 +57,6 @@ function perform(request: GuestRequest): unknown {
       return host.pause()
     case 'resume':
       return host.resume()
-    case 'reset':
-      return host.reset()
     case 'save':
       return host.save(request.file, request.compress, request.layerCopy)
     case 'counters':

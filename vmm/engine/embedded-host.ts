@@ -52,6 +52,7 @@ export class EmbeddedHost {
     const emulator = await this.#create(spec)
     this.#emulator = emulator
     this.#listen(emulator)
+    this.#catchReboot(emulator)
     if (state) await emulator.restore_state(state)
     this.#cpu.resync()
     this.#startedAt = performance.now()
@@ -71,11 +72,6 @@ export class EmbeddedHost {
     this.#pacer.release('paused')
     this.#pacer.release('disk')
     this.#disk?.retry()
-  }
-
-  reset(): void {
-    this.#running().restart()
-    this.#pacer.nudge()
   }
 
   /** The state and the disk layer are of one moment; packing goes on while the guest does. */
@@ -189,6 +185,16 @@ export class EmbeddedHost {
     emulator.add_listener('net0-send', () => {
       this.#framesOut++
     })
+  }
+
+  /** A second boot in the same process ends in a panic of v86's wasm, so main starts another process instead. */
+  #catchReboot(emulator: Emulator): void {
+    const { cpu } = (emulator as unknown as { v86: { cpu: { reboot_internal(): void } } }).v86
+    cpu.reboot_internal = () => {
+      this.#pacer.hold('reset')
+      this.#ports.forEach((port) => port.flush())
+      this.send({ type: 'reset' })
+    }
   }
 
   #serialOutput(port: number, bytes: Uint8Array): void {

@@ -57,10 +57,6 @@ export class EmbeddedMachine implements Machine {
     await this.#ask({ type: 'resume' })
   }
 
-  async reset(): Promise<void> {
-    await this.#ask({ type: 'reset' })
-  }
-
   async saveState(file: string, options: { compress: boolean; layerCopy: string | null }): Promise<SavedState> {
     return (await this.#ask({ type: 'save', file, ...options })) as SavedState
   }
@@ -128,7 +124,8 @@ export class EmbeddedMachine implements Machine {
         for (const listener of this.#stalls) listener(message.reason)
         break
       case 'halted':
-        this.#intent ??= { how: 'powered-off', reason: '' }
+      case 'reset':
+        this.#intent ??= { how: message.type === 'reset' ? 'reset' : 'powered-off', reason: '' }
         this.process.kill()
         break
     }

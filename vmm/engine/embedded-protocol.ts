@@ -14,7 +14,6 @@ export type GuestRequest =
   | { type: 'start'; seq: number; spec: MachineSpec }
   | { type: 'pause'; seq: number }
   | { type: 'resume'; seq: number }
-  | { type: 'reset'; seq: number }
   | { type: 'save'; seq: number; file: string; compress: boolean; layerCopy: string | null }
   | { type: 'counters'; seq: number }
 
@@ -33,5 +32,7 @@ export type FromGuest =
   | { type: 'counters'; counters: Counters }
   /** The guest halted with interrupts off: it will never run again. */
   | { type: 'halted' }
+  /** The guest rebooted; v86 cannot boot twice in one process. */
+  | { type: 'reset' }
   /** The host refused a write to the disk; the guest waits until it is resumed. */
   | { type: 'stalled'; reason: string }

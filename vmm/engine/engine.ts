@@ -49,11 +49,12 @@ export interface SerialPort {
 /**
  * How a machine ended.
  * - `powered-off`: the guest halted for good
+ * - `reset`: the guest rebooted; whoever runs it starts it anew
  * - `killed`: Vivarium ended it
  * - `crashed`: the engine's process died or failed
  */
 export interface MachineEnd {
-  how: 'powered-off' | 'killed' | 'crashed'
+  how: 'powered-off' | 'reset' | 'killed' | 'crashed'
   /** For people; empty unless crashed. */
   reason: string
 }
@@ -72,8 +73,6 @@ export interface Machine {
   readonly agentPort: SerialPort
   pause(): Promise<void>
   resume(): Promise<void>
-  /** Presses the reset button. */
-  reset(): Promise<void>
   /**
    * Writes the machine's state to `file` (whole or not at all) and, when `layerCopy` is given, a copy of the
    * disk layer of the same moment. The machine is as running or paused afterwards as before.
