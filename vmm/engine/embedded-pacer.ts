@@ -60,6 +60,8 @@ export class Pacer {
   /** Input has arrived: an idle guest looks at it now. */
   nudge(): void {
     this.#ticksInARow = 0
+    // a step that waits for its release must not sleep over the input either
+    this.#idleMs = 0
     if (this.#cancelSleep === null) return
     this.#wake()
     this.#arm()
