@@ -23,7 +23,8 @@ export default defineConfig({
     reportCompressedSize: false,
     lib: { entry: present, formats: ['cjs'] },
     rolldownOptions: {
-      external: ['electron', 'sqlite3', /^v86(\/|$)/, /^node:/, ...builtinModules],
+      // v86 is bundled: as an ES module it could not be loaded from inside the packaged application's archive
+      external: ['electron', 'sqlite3', /^node:/, ...builtinModules],
       output: { entryFileNames: '[name].js', chunkFileNames: 'chunk-[name].js' },
     },
   },
