@@ -17,7 +17,9 @@ export function requireNode() {
 /** Installs npm packages when the lockfile asks for others than there are. */
 export function installPackages() {
   if (isInstalled()) return
-  console.log('Installing npm packages: node_modules is missing or not what package-lock.json asks for. This takes a minute or two.')
+  console.log(
+    'Installing npm packages: node_modules is missing or not what package-lock.json asks for. This takes a minute or two.',
+  )
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
   const { status, error } = spawnSync(npm, ['ci', '--no-audit', '--no-fund'], {
     cwd: root,

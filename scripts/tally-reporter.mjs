@@ -7,7 +7,8 @@ export default class TallyReporter {
     for (const module of modules) {
       for (const test of module.children.allTests()) count(tally, module, test)
       // a file that could not be loaded has no tests
-      for (const error of module.errors()) tally.failures.push(`${module.relativeModuleId}: ${firstLine(error.message)}`)
+      for (const error of module.errors())
+        tally.failures.push(`${module.relativeModuleId}: ${firstLine(error.message)}`)
     }
     for (const error of unhandledErrors) tally.failures.push(`outside any test: ${firstLine(error.message)}`)
     if (process.env.VIVARIUM_TALLY) writeFileSync(process.env.VIVARIUM_TALLY, JSON.stringify(tally))

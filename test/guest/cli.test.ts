@@ -91,7 +91,10 @@ describe('a domain by command', () => {
     await expect.poll(async () => (await vivarium(home, ['exec', 'one', 'true'])).status, { timeout: 60_000 }).toBe(0)
     expect(await json('stop', 'one')).toMatchObject({ state: 'off' })
     expect(await json('rename', 'one', 'uno')).toMatchObject({ name: 'uno' })
-    expect(await json('set', 'uno', '--memory', '64', '--notes', 'note')).toMatchObject({ memoryMiB: 64, notes: 'note' })
+    expect(await json('set', 'uno', '--memory', '64', '--notes', 'note')).toMatchObject({
+      memoryMiB: 64,
+      notes: 'note',
+    })
     expect(await json('snapshot', 'rm', 'uno', 'kept')).toBeTypeOf('object')
     expect(await json('logs', 'uno')).toBeInstanceOf(Array)
     expect(await json('task', 'ls')).toBeInstanceOf(Array)

@@ -42,7 +42,9 @@ describe('vivarium ls', () => {
     const { status, stdout, stderr } = await vivarium(await mainWith(), ['ls'])
 
     expect(status).toBe(0)
-    expect(stdout).toMatch(/^NAME +STATE .*\nweb +running +[5-9] s +128 MiB +embedded \(wasm\) +Starter image +id-web\n/)
+    expect(stdout).toMatch(
+      /^NAME +STATE .*\nweb +running +[5-9] s +128 MiB +embedded \(wasm\) +Starter image +id-web\n/,
+    )
     expect(stderr).toBe('')
   })
 
