@@ -16,6 +16,8 @@ export interface PullPorts {
 const RETRY_MS = 1500
 /** Pause after an answer with nothing new, so that answers that do not wait cannot spin. */
 const QUIET_MS = 300
+/** Pause after output: a chatty guest then costs one read a frame, not one a line. */
+const FRAME_MS = 16
 
 /**
  * Pulls console output: one read at a time, so that a flood from the guest waits in main, where it is bounded,
@@ -54,7 +56,7 @@ export function createPull(ports: PullPorts) {
     offset = Math.max(offset, chunk.offset + chunk.bytes.byteLength)
     if (skipped > 0) await ports.remark(`${plural(skipped, 'byte')} skipped`)
     if (fresh.byteLength > 0) await ports.show(fresh)
-    else await ports.sleep(QUIET_MS)
+    await ports.sleep(fresh.byteLength > 0 ? FRAME_MS : QUIET_MS)
   }
 
   return {

@@ -15,8 +15,9 @@ export interface ChartModel {
   title: string
   /** How values are written on the axis, in the legend and for screen readers. */
   write: (value: number) => string
-  /** Fixed top of the axis; else it follows the data. */
-  top: number | null
+  /** The axis begins at 0; its top follows the data between these two. */
+  leastTop: number
+  mostTop: number
   /** Distances between the lines of the axis, smallest first: the first that leaves room is taken. */
   steps: number[]
   series: ChartSeries[]
@@ -39,14 +40,16 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
     {
       title: 'Guest CPU',
       write: percent,
-      top: 1,
+      leastTop: 1,
+      mostTop: 1,
       steps: [0.25, 0.5, 1],
       series: [{ label: 'Busy', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.cpu) }],
     },
     {
       title: 'Instructions per second',
       write: count,
-      top: null,
+      leastTop: 1e6,
+      mostTop: Infinity,
       steps: DECIMAL_STEPS,
       series: [
         {
@@ -61,7 +64,8 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
     {
       title: 'Memory',
       write: size,
-      top: null,
+      leastTop: configured,
+      mostTop: Infinity,
       steps: BINARY_STEPS,
       series: [
         ...(knowsGuest
@@ -82,7 +86,8 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
     {
       title: 'Disk',
       write: (value) => `${size(value)}/s`,
-      top: null,
+      leastTop: 64 * 1024,
+      mostTop: Infinity,
       steps: BINARY_STEPS,
       series: [
         { label: 'Read', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.diskReadPerSecond) },
