@@ -16,7 +16,7 @@ export function bytes(random: Random, length: number): Buffer {
 /** `whole` in pieces of random length, which may be empty. */
 export function pieces(random: Random, whole: Uint8Array, longest: number): Uint8Array[] {
   const cut: Uint8Array[] = []
-  for (let at = 0; at < whole.byteLength; ) {
+  for (let at = 0; at < whole.byteLength;) {
     const length = below(random, longest + 1)
     cut.push(whole.subarray(at, at + length))
     at += length
@@ -26,6 +26,24 @@ export function pieces(random: Random, whole: Uint8Array, longest: number): Uint
 
 /** Text with everything that a name must not hold, and some that it may. */
 export function oddText(random: Random, length: number): string {
-  const odd = ['a', 'B', '7', ' ', '-', '/', '..', '\0', '\u001b[2J', '\u202e', '\u061c', 'é', '漢', '😀', '\ud800', '%', '"']
+  const odd = [
+    'a',
+    'B',
+    '7',
+    ' ',
+    '-',
+    '/',
+    '..',
+    '\0',
+    '\u001b[2J',
+    '\u202e',
+    '\u061c',
+    'é',
+    '漢',
+    '😀',
+    '\ud800',
+    '%',
+    '"',
+  ]
   return Array.from({ length }, () => pick(random, odd)).join('')
 }

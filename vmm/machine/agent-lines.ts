@@ -5,7 +5,7 @@ const SENTINEL = 0xff
 
 /** Cuts a byte stream into lines; 0xFF starts a line afresh, and a line too long is dropped. */
 export class LineReader {
-  #parts: Buffer[] = []
+  #line = Buffer.alloc(1024)
   #length = 0
   #overlong = false
 
@@ -16,8 +16,9 @@ export class LineReader {
       const byte = bytes[at]
       if (byte !== NEWLINE && byte !== SENTINEL) continue
       this.#keep(bytes.subarray(start, at))
-      if (byte === NEWLINE && !this.#overlong && this.#length > 0) lines.push(Buffer.concat(this.#parts).toString('utf8'))
-      this.#clear()
+      if (byte === NEWLINE && !this.#overlong && this.#length > 0) lines.push(this.#line.toString('utf8', 0, this.#length))
+      this.#length = 0
+      this.#overlong = false
       start = at + 1
     }
     this.#keep(bytes.subarray(start))
@@ -25,17 +26,17 @@ export class LineReader {
   }
 
   #keep(part: Uint8Array): void {
-    this.#length += part.byteLength
-    if (this.#length > LINE_LIMIT) {
-      this.#overlong = true
-      this.#parts = []
-    }
-    if (!this.#overlong && part.byteLength > 0) this.#parts.push(Buffer.from(part))
+    const length = this.#length + part.byteLength
+    if (length > LINE_LIMIT) this.#overlong = true
+    if (this.#overlong) return
+    if (length > this.#line.length) this.#grow(length)
+    this.#line.set(part, this.#length)
+    this.#length = length
   }
 
-  #clear(): void {
-    this.#parts = []
-    this.#length = 0
-    this.#overlong = false
+  #grow(least: number): void {
+    const larger = Buffer.alloc(Math.min(LINE_LIMIT, Math.max(least, this.#line.length * 2)))
+    this.#line.copy(larger, 0, 0, this.#length)
+    this.#line = larger
   }
 }

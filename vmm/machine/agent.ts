@@ -142,6 +142,7 @@ function parseAnswer(line: string): Record<string, unknown> | null {
 }
 
 function refusal(command: string, error: unknown): VmmError {
-  const described = typeof error === 'object' && error !== null && 'desc' in error ? String(error.desc) : 'no reason given'
+  const given = typeof error === 'object' && error !== null && 'desc' in error ? error.desc : undefined
+  const described = typeof given === 'string' ? given : 'no reason given'
   return new VmmError('guest', `The guest agent refused '${command}': ${safeText(described)}`, { context: { command } })
 }

@@ -25,6 +25,7 @@ export interface ExecEnd {
 }
 
 type Stream = 'out' | 'err'
+const NOTHING = new Uint8Array()
 
 /** One command in a guest: its output as it comes, and how it ended. */
 export class GuestExec {
@@ -48,10 +49,8 @@ export class GuestExec {
       for (;;) {
         // once the agent has told the end it forgets the command; all output is in the files by then
         const status = await this.commands.execStatus(this.#pid)
-        const stdout = await this.#take('out', status.exited)
-        const stderr = await this.#take('err', status.exited)
-        const quiet = stdout.byteLength + stderr.byteLength === 0
-        if (!quiet) await onOutput({ stdout, stderr })
+        const taken = await this.#take('out', status.exited, (stdout) => onOutput({ stdout, stderr: NOTHING }))
+        const quiet = taken + (await this.#take('err', status.exited, (stderr) => onOutput({ stdout: NOTHING, stderr }))) === 0
         if (status.exited) return { exitCode: status.exitCode, signal: status.signal }
         pause = quiet ? Math.min(PAUSE_MS.most, pause * 1.5) : PAUSE_MS.least
         await delay(pause)
@@ -78,24 +77,26 @@ export class GuestExec {
   }
 
   /**
-   * New output of one stream. A command that writes faster than the line to the host carries is stopped, its file
-   * read to the end and emptied, and the command continued: so the guest's memory holds only what is on its way.
+   * Hands on the new output of one stream, piece by piece; returns how many bytes it was. A command that writes faster
+   * than the line to the host carries is stopped, its file read to the end and emptied, and the command continued: so
+   * the guest's memory holds only what is on its way, and the host's one piece.
    */
-  async #take(stream: Stream, ended: boolean): Promise<Uint8Array> {
+  async #take(stream: Stream, ended: boolean, give: (bytes: Uint8Array) => void | Promise<void>): Promise<number> {
     const handle = this.#handles[stream]
     const first = await this.commands.read(handle)
-    if (first.bytes.byteLength < READ_BYTES) return first.bytes
+    if (first.bytes.byteLength > 0) await give(first.bytes)
+    if (first.bytes.byteLength < READ_BYTES) return first.bytes.byteLength
     if (!ended) await this.#signal('STOP')
-    const parts = [first.bytes]
-    for (let read = first; read.bytes.byteLength > 0; ) {
+    let taken = first.bytes.byteLength
+    for (let read = first; read.bytes.byteLength > 0; taken += read.bytes.byteLength) {
       read = await this.commands.read(handle)
-      parts.push(read.bytes)
+      if (read.bytes.byteLength > 0) await give(read.bytes)
     }
     if (!ended) {
       await this.commands.run('/bin/sh', ['-c', DRAINED, 'sh', String(this.#pid), this.#files, stream])
       await this.commands.rewind(handle)
     }
-    return Buffer.concat(parts)
+    return taken
   }
 
   async #signal(signal: number | string): Promise<void> {

@@ -7,13 +7,16 @@ export const READ_BYTES = 48 * 1024
 /** Bytes written to a guest file at a time: with base64 and JSON around it well inside one serial buffer. */
 const WRITE_BYTES = 12 * 1024
 
-const Started = v.object({ pid: v.pipe(v.number(), v.integer()) })
-const Handle = v.pipe(v.number(), v.integer())
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1))
+
+const Started = v.object({ pid: positive })
+const Handle = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const Read = v.object({ 'buf-b64': v.pipe(v.string(), v.maxLength(READ_BYTES * 2)), eof: v.boolean() })
 const Status = v.object({
   exited: v.boolean(),
-  exitcode: v.optional(v.pipe(v.number(), v.integer())),
-  signal: v.optional(v.pipe(v.number(), v.integer())),
+  // 32 bits on Windows, 8 elsewhere
+  exitcode: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-(2 ** 31)), v.maxValue(2 ** 32 - 1))),
+  signal: v.optional(v.pipe(positive, v.maxValue(64))),
   'out-data': v.optional(v.string()),
   'err-data': v.optional(v.string()),
 })

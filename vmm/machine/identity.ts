@@ -21,6 +21,7 @@ export function newMac(): string {
 export function identityOf(domain: { id: string; name: string; mac: string }): GuestIdentity {
   const plain = domain.name
     .normalize('NFKD')
+    .replace(/\p{M}/gu, '') // Ü is U with dots, which go
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .slice(0, 63)

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { VmmError } from './errors'
-import { hasUnsafeText } from './safe-text'
+import { hasUnsafeText, safeText } from './safe-text'
 
 export const ENGINE_IDS = ['embedded', 'qemu'] as const
 export type EngineId = (typeof ENGINE_IDS)[number]
@@ -60,7 +60,7 @@ export const DomainSpecSchema = v.strictObject({
   /** Size of an empty disk of its own in MiB; 0 for none. A disk image brings its own. */
   diskMiB: v.optional(
     v.pipe(
-      v.number(),
+      v.number('A disk size is a number of MiB.'),
       v.integer('A disk size is a whole number of MiB.'),
       v.minValue(0, 'A disk cannot be smaller than nothing.'),
       v.maxValue(DISK_MIB.most, `A disk has at most ${DISK_MIB.most} MiB.`),
@@ -97,10 +97,12 @@ export function parseOrRefuse<S extends v.GenericSchema>(schema: S, value: unkno
   const result = v.safeParse(schema, value, { abortPipeEarly: true })
   if (result.success) return result.output
   const issue = result.issues[0]
-  const path = v.getDotPath(issue) ?? ''
+  // both may repeat what was passed in
+  const path = safeText(v.getDotPath(issue) ?? '', 100)
+  const message = safeText(issue.message, 150)
   const unknownField = issue.type === 'strict_object' && issue.expected === 'never'
-  const reason = unknownField ? 'this field is not known.' : issue.message
-  throw new VmmError('invalid', path ? `The ${what} is not valid at '${path.slice(0, 200)}': ${reason}` : `The ${what} is not valid: ${reason}`, {
+  const reason = unknownField ? 'this field is not known.' : message.replace(/[^.]$/, '$&.')
+  throw new VmmError('invalid', path ? `The ${what} is not valid at '${path}': ${reason}` : `The ${what} is not valid: ${reason}`, {
     hint: unknownField ? 'Remove the field or correct its spelling.' : 'Correct the value and try again.',
     context: { path },
   })

@@ -1,9 +1,11 @@
 /**
- * C0 and C1 controls, DEL, line separators, and the marks that reorder or hide text (bidirectional
- * overrides, zero-width characters, byte-order mark): none belongs in a name or a log line.
+ * C0 and C1 controls, DEL, line separators, the marks that reorder or hide text (bidirectional overrides,
+ * zero-width characters, annotations, tags, byte-order mark) and halves of characters: none belongs in a name or
+ * a log line.
  */
-// eslint-disable-next-line no-control-regex -- matching control characters is the purpose
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u
+const UNSAFE =
+  // eslint-disable-next-line no-control-regex -- matching control characters is the purpose
+  /[\u0000-\u001f\u007f-\u009f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/u
 
 export function hasUnsafeText(text: string): boolean {
   return UNSAFE.test(text)
