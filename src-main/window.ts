@@ -3,8 +3,8 @@ import { UI_ORIGIN } from './app-protocol'
 import { PRELOAD_ENTRY } from './built-files'
 import { readPlace, writePlace } from './window-place'
 
-/** The page's background, so that no white flashes before it is painted. */
-const BACKGROUND = { light: '#f7f7f8', dark: '#17181b' }
+/** The page's own background (--frame in tokens.css), so that no white flashes before it is painted. */
+const BACKGROUND = { light: '#eceeeb', dark: '#0d1110' }
 /** All else is refused. Copying from and pasting into a console needs these. */
 const PERMISSIONS = new Set(['clipboard-read', 'clipboard-sanitized-write'])
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DomainView } from '../../src-main/contract'
 import { connectLocal } from '../../src-main/local-socket'
 import { socketAddress } from '../../src-main/socket-address'
@@ -12,6 +12,10 @@ import { temporaryFolderForFile } from '../support/temporary-folder'
 // no main runs here at first: the command starts one for itself, which all of these then share
 const home = temporaryFolderForFile()
 beforeAll(() => seedStarter(home))
+// what a failed test left would keep that main
+afterAll(async () => {
+  for (const { id } of await domains()) await vivarium(home, ['force-off', id])
+})
 
 async function domains(): Promise<DomainView[]> {
   return JSON.parse((await vivarium(home, ['ls', '--json'])).stdout) as DomainView[]

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { type Browser, chromium } from 'playwright-core'
-import { afterAll } from 'vitest'
 import { findCommand } from './display'
 import { sandboxFlags } from './electron-app'
 
@@ -19,7 +18,6 @@ export const noChromium: string = executable ? '' : 'no Chromium or Chrome (set 
 
 /** A headless Chromium for one file of tests. */
 export async function launchChromium(): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: executable ?? '', args: [...sandboxFlags], headless: true })
-  afterAll(() => browser.close())
-  return browser
+  // playwright ends it with this process
+  return await chromium.launch({ executablePath: executable ?? '', args: [...sandboxFlags], headless: true })
 }

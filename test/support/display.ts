@@ -1,25 +1,21 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { afterAll } from 'vitest'
+import { delimiter, join, resolve } from 'node:path'
 
 /** Why windows cannot be opened here; '' when they can. */
 export const noDisplay: string =
   process.platform !== 'linux' || process.env['DISPLAY'] || onPath('Xvfb') ? '' : 'there is no display and no Xvfb'
 
-/** Environment for programs with windows: the display there is, or an Xvfb of this file of tests. */
+/** Environment for programs with windows: the display there is, or an Xvfb that ends with this file of tests. */
 export async function displayEnvironment(): Promise<Record<string, string>> {
   if (process.platform !== 'linux' || process.env['DISPLAY']) return {}
-  const xvfb = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1440x900x24', '-nolisten', 'tcp'], {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  const guard = spawn(process.execPath, [resolve('test/support/display-guard.mjs')], {
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
-  afterAll(() => {
-    xvfb.kill()
-  })
-  const number = await new Promise<string>((resolve, reject) => {
-    xvfb.once('error', reject)
-    xvfb.once('exit', () => reject(new Error('Xvfb ended')))
-    xvfb.stdio[3]?.once('data', (text: Buffer) => resolve(text.toString().trim()))
+  const number = await new Promise<string>((found, failed) => {
+    guard.once('error', failed)
+    guard.once('exit', () => failed(new Error('Xvfb ended')))
+    guard.stdout.once('data', (text: Buffer) => found(text.toString().trim()))
   })
   return { DISPLAY: `:${number}` }
 }

@@ -18,7 +18,7 @@ describe('frames on a byte stream', () => {
       const received: Uint8Array[] = []
       const read = frameReader(5000, (message) => received.push(message))
 
-      for (let at = 0; at < stream.length; ) {
+      for (let at = 0; at < stream.length;) {
         const next = at + 1 + Math.floor(random() * (random() < 0.5 ? 3 : 2000))
         read(stream.subarray(at, next))
         at = next
