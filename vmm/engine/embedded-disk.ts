@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { VmmError } from '../model/errors'
+import { writeWhole, writeWholeSync } from './whole-writes'
 
 /**
  * A copy-on-write layer over a raw image, one file:
@@ -17,6 +18,8 @@ const MAGIC = 'VIVLAYER'
 const VERSION = 1
 const BLOCK = 4096
 const COPY_STEP = 256 * BLOCK
+/** Far above any disk that v86 can address. */
+const DISK_LIMIT = 2 * 1024 ** 4
 
 interface Layout {
   bytes: number
@@ -39,14 +42,24 @@ function header(bytes: number): Buffer {
 
 function checkHeader(block: Buffer, bytes: number | null, file: string): number {
   const size = Number(block.readBigUInt64LE(16))
-  const fits = block.toString('latin1', 0, 8) === MAGIC && block.readUInt32LE(8) === VERSION
-  if (!fits || (bytes !== null && size !== bytes)) {
-    throw new VmmError('damaged', "The domain's disk layer cannot be read.", {
-      hint: 'Revert to a snapshot, or create the domain anew.',
-      context: { file },
-    })
-  }
+  const fits = block.toString('latin1', 0, 8) === MAGIC && block.readUInt32LE(8) === VERSION && size <= DISK_LIMIT
+  if (!fits || (bytes !== null && size !== bytes)) throw damaged(file)
   return size
+}
+
+/** Every block that the bitmap names must be inside the file. */
+function checkLength(fileBytes: number, layout: Layout, bitmap: Buffer, file: string): void {
+  const byte = bitmap.findLastIndex((bits) => bits !== 0)
+  if (byte === -1) return
+  const last = byte * 8 + 31 - Math.clz32(bitmap[byte] ?? 0)
+  if (fileBytes < layout.dataAt + Math.min((last + 1) * BLOCK, layout.bytes)) throw damaged(file)
+}
+
+function damaged(file: string): VmmError {
+  return new VmmError('damaged', "The domain's disk layer cannot be read.", {
+    hint: 'Revert to a snapshot, or create the domain anew.',
+    context: { file },
+  })
 }
 
 /** The disk as v86 wants it: synchronous reads and writes, in the guest's own process. */
@@ -78,17 +91,24 @@ export class LayeredDisk {
         context: { file: spec.base },
       })
     }
-    const fresh = !existsSync(spec.layer)
-    this.#layer = openSync(spec.layer, fresh ? 'wx+' : 'r+', 0o600)
+    this.#layer = openSync(spec.layer, constants.O_RDWR | constants.O_CREAT, 0o600)
     this.#bitmap = Buffer.alloc(this.#layout.bitmapBytes)
-    if (fresh) {
-      writeSync(this.#layer, header(spec.bytes), 0, BLOCK, 0)
+    const { size } = fstatSync(this.#layer)
+    if (size < BLOCK) {
+      // new, or cut off before it held anything
+      writeWholeSync(this.#layer, header(spec.bytes), 0, BLOCK, 0)
       return
     }
     const first = Buffer.alloc(BLOCK)
     readSync(this.#layer, first, 0, BLOCK, 0)
     checkHeader(first, spec.bytes, spec.layer)
     readSync(this.#layer, this.#bitmap, 0, this.#bitmap.length, BLOCK)
+    checkLength(size, this.#layout, this.#bitmap, spec.layer)
+  }
+
+  /** Whether a write that the host refused waits to be tried again. */
+  get stalled(): boolean {
+    return this.#refused.length > 0
   }
 
   load(): void {
@@ -173,7 +193,7 @@ export class LayeredDisk {
       const part = Math.min(data.byteLength - at, BLOCK - (position % BLOCK))
       const block = Math.floor(position / BLOCK)
       if (part < BLOCK && !this.#has(block)) this.#copyUp(block)
-      writeSync(this.#layer, data, at, part, this.#layout.dataAt + position)
+      writeWholeSync(this.#layer, data, at, part, this.#layout.dataAt + position)
       this.#mark(block)
       at += part
     }
@@ -182,14 +202,15 @@ export class LayeredDisk {
   /** Brings the whole block into the layer before a part of it is written. */
   #copyUp(block: number): void {
     const length = Math.min(BLOCK, this.byteLength - block * BLOCK)
-    writeSync(this.#layer, this.#read(block * BLOCK, length), 0, length, this.#layout.dataAt + block * BLOCK)
+    writeWholeSync(this.#layer, this.#read(block * BLOCK, length), 0, length, this.#layout.dataAt + block * BLOCK)
   }
 
   #mark(block: number): void {
     if (this.#has(block)) return
     const byte = block >> 3
-    this.#bitmap[byte] = (this.#bitmap[byte] ?? 0) | (1 << (block & 7))
-    writeSync(this.#layer, this.#bitmap, byte, 1, BLOCK + byte)
+    const bits = (this.#bitmap[byte] ?? 0) | (1 << (block & 7))
+    writeWholeSync(this.#layer, Uint8Array.of(bits), 0, 1, BLOCK + byte)
+    this.#bitmap[byte] = bits
   }
 }
 
@@ -205,13 +226,14 @@ export async function copyLayer(from: string, to: string): Promise<void> {
       const layout = layoutOf(checkHeader(first, null, from))
       const bitmap = Buffer.alloc(layout.bitmapBytes)
       await source.read(bitmap, 0, bitmap.length, BLOCK)
-      await target.write(first, 0, BLOCK, 0)
-      await target.write(bitmap, 0, bitmap.length, BLOCK)
+      checkLength((await source.stat()).size, layout, bitmap, from)
+      await writeWhole(target, first, BLOCK, 0)
+      await writeWhole(target, bitmap, bitmap.length, BLOCK)
       const buffer = Buffer.alloc(COPY_STEP)
       for (const run of runsOf(bitmap)) {
         const at = layout.dataAt + run.at
         const { bytesRead } = await source.read(buffer, 0, run.length, at)
-        await target.write(buffer, 0, bytesRead, at)
+        await writeWhole(target, buffer, bytesRead, at)
       }
       await target.sync()
       await rename(temporary, to)

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { Readable, Writable } from 'node:stream'
 import { constants, createGunzip, createGzip } from 'node:zlib'
 import { VmmError } from '../model/errors'
+import { writeWhole } from './whole-writes'
 
 /**
  * A state file: a 32-byte header, then v86's state, plain or gzip.
@@ -44,7 +45,7 @@ async function writeBody(file: string, state: ArrayBuffer, compress: boolean): P
       write(chunk: Uint8Array, _encoding, done) {
         const at = position
         position += chunk.byteLength
-        handle.write(chunk, 0, chunk.byteLength, at).then(() => done(), done)
+        writeWhole(handle, chunk, chunk.byteLength, at).then(() => done(), done)
       },
     })
     const source = Readable.from(slices(state))
@@ -56,7 +57,7 @@ async function writeBody(file: string, state: ArrayBuffer, compress: boolean): P
     header.writeUInt32LE(compress ? 1 : 0, 12)
     header.writeBigUInt64LE(BigInt(state.byteLength), 16)
     header.writeBigUInt64LE(BigInt(position - HEADER_BYTES), 24)
-    await handle.write(header, 0, HEADER_BYTES, 0)
+    await writeWhole(handle, header, HEADER_BYTES, 0)
     await handle.sync()
     return position - HEADER_BYTES
   } finally {
@@ -91,14 +92,17 @@ export async function checkStateFile(file: string): Promise<StateHeader> {
   })
   const header = Buffer.alloc(HEADER_BYTES)
   try {
+    const found = await handle.stat()
+    if (!found.isFile()) throw damaged(file, 'is not a state file')
     const { bytesRead } = await handle.read(header, 0, HEADER_BYTES, 0)
     if (bytesRead < HEADER_BYTES || header.toString('latin1', 0, 8) !== MAGIC) throw damaged(file, 'is not a state file')
     if (header.readUInt32LE(8) !== VERSION) throw damaged(file, 'was written by another version of Vivarium')
     const plainBytes = Number(header.readBigUInt64LE(16))
     const bodyBytes = Number(header.readBigUInt64LE(24))
-    if (plainBytes > PLAIN_LIMIT) throw damaged(file, 'claims an impossible size')
-    if ((await handle.stat()).size !== HEADER_BYTES + bodyBytes) throw damaged(file, 'is cut short')
-    return { gzip: header.readUInt32LE(12) === 1, plainBytes }
+    const packing = header.readUInt32LE(12)
+    if (plainBytes > PLAIN_LIMIT || packing > 1) throw damaged(file, 'claims what cannot be')
+    if (found.size !== HEADER_BYTES + bodyBytes) throw damaged(file, 'is cut short')
+    return { gzip: packing === 1, plainBytes }
   } finally {
     await handle.close()
   }
@@ -111,9 +115,9 @@ export async function readState(file: string): Promise<ArrayBuffer> {
   let filled = 0
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      if (filled + chunk.length > plainBytes) return done(damaged(file, 'holds more than it says'))
-      filled += chunk.copy(plain, filled)
-      done()
+      const fits = filled + chunk.length <= plainBytes
+      if (fits) filled += chunk.copy(plain, filled)
+      done(fits ? null : damaged(file, 'holds more than it says'))
     },
   })
   const source = createReadStream(file, { start: HEADER_BYTES, highWaterMark: 1024 * 1024 })
