@@ -1,8 +1,14 @@
-import { chmod, mkdir } from 'node:fs/promises'
+import { chmod, mkdir, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import sqlite3 from 'sqlite3'
 import { VmmError } from '../vmm/model/errors'
 import { MIGRATIONS } from './migrations'
+
+const WAY_OUT =
+  'Restore the data folder from a backup, or move it aside to begin afresh; images and disks in it stay usable.'
+
+/** SQLite's index of the write-ahead log: 32 KiB, and the log's first page. */
+const MAPPED_BYTES = 40 * 1024
 
 export type Value = string | number | null
 export type Row = Record<string, unknown>
@@ -28,7 +34,8 @@ export class Database {
       await chmod(file, 0o600)
     } catch (error) {
       await database.close()
-      throw error instanceof VmmError ? error : unusable(file, error)
+      if (error instanceof VmmError && error.kind !== 'internal') throw error
+      throw (await hasRoom(file)) ? unusable(file, error) : diskFull(error)
     }
     return database
   }
@@ -58,7 +65,8 @@ export class Database {
         await this.#run('COMMIT', [])
         return result
       } catch (error) {
-        await this.#run('ROLLBACK', [])
+        // SQLite may have rolled back by itself, as it does on a full disk; why is what matters
+        await this.#run('ROLLBACK', []).catch(() => undefined)
         throw error
       }
     })
@@ -116,19 +124,33 @@ export class Database {
 }
 
 function storageError(error: Error): VmmError {
-  const full = 'code' in error && error.code === 'SQLITE_FULL'
-  if (full) {
-    return new VmmError('disk-full', 'The change could not be stored: the disk is full.', {
-      hint: 'Free some space on the disk that holds the Vivarium data folder and try again.',
-      cause: error,
-    })
+  switch ('code' in error ? error.code : '') {
+    case 'SQLITE_FULL':
+      return diskFull(error)
+    case 'SQLITE_CORRUPT':
+    case 'SQLITE_NOTADB':
+      return new VmmError('damaged', 'The database of Vivarium is damaged.', { hint: WAY_OUT, cause: error })
+    default:
+      return new VmmError('internal', `The change could not be stored: ${error.message}`, { cause: error })
   }
-  return new VmmError('internal', `The change could not be stored: ${error.message}`, { cause: error })
+}
+
+function diskFull(cause: unknown): VmmError {
+  return new VmmError('disk-full', 'The change could not be stored: the disk is full.', {
+    hint: 'Free some space on the disk that holds the Vivarium data folder and try again.',
+    cause,
+  })
+}
+
+/** Opening fails with an unspecific error where there is no room for the files that SQLite maps into memory. */
+async function hasRoom(file: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(path.dirname(file))
+  return bavail * bsize > MAPPED_BYTES
 }
 
 function unusable(file: string, cause: unknown): VmmError {
   return new VmmError('damaged', 'The database of Vivarium cannot be opened.', {
-    hint: 'Restore the data folder from a backup, or move it aside to begin afresh; images and disks in it stay usable.',
+    hint: WAY_OUT,
     context: { file },
     cause,
   })

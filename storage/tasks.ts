@@ -1,5 +1,6 @@
-import type { Failure } from '../vmm/model/errors'
-import type { Database } from './database'
+import * as v from 'valibot'
+import { FAILURE_KINDS, type Failure } from '../vmm/model/errors'
+import type { Database, Row } from './database'
 
 export interface TaskRecord {
   id: string
@@ -36,24 +37,36 @@ export class TaskTable {
   async list(): Promise<TaskRecord[]> {
     await this.database.run(`DELETE FROM tasks WHERE id NOT IN (SELECT id FROM tasks ORDER BY started_at DESC LIMIT ${KEPT})`)
     const rows = await this.database.all('SELECT * FROM tasks ORDER BY started_at, id')
-    return rows.map((row) => ({
-      id: String(row.id),
-      title: String(row.title),
-      domainId: row.domain_id === null ? null : String(row.domain_id),
-      state: String(row.state) as TaskRecord['state'],
-      startedAt: Number(row.started_at),
-      endedAt: row.ended_at === null ? null : Number(row.ended_at),
-      failure: readFailure(row.failure),
-      resultId: String(row.result_id),
-    }))
+    return rows.map(readRow).filter((record) => record !== null)
   }
 }
 
-function readFailure(text: unknown): Failure | null {
-  if (typeof text !== 'string') return null
-  try {
-    return JSON.parse(text) as Failure
-  } catch {
-    return { kind: 'internal', message: 'The task failed; its record is damaged.', hint: '', detail: '' }
+const StoredState = v.picklist(['running', 'done', 'failed', 'cancelled'])
+const StoredFailure = v.object({
+  kind: v.picklist(FAILURE_KINDS),
+  message: v.string(),
+  hint: v.string(),
+  detail: v.string(),
+})
+const UNREADABLE: Failure = { kind: 'internal', message: 'The task failed; its record is damaged.', hint: '', detail: '' }
+
+/** Null for a row that cannot be read. */
+function readRow(row: Row): TaskRecord | null {
+  const state = v.safeParse(StoredState, row.state)
+  if (!state.success) return null
+  return {
+    id: String(row.id),
+    title: String(row.title),
+    domainId: row.domain_id === null ? null : String(row.domain_id),
+    state: state.output,
+    startedAt: Number(row.started_at),
+    endedAt: row.ended_at === null ? null : Number(row.ended_at),
+    failure: row.failure === null ? null : readFailure(row.failure),
+    resultId: String(row.result_id),
   }
+}
+
+function readFailure(text: unknown): Failure {
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), StoredFailure), text)
+  return parsed.success ? parsed.output : UNREADABLE
 }
