@@ -107,6 +107,7 @@ export function useVerbs() {
     const next = neighbour(arrangeDomains(domains.list, sidebar), id)
     const gone = await notices.attempt(`Deleting ${name}`, () => app.call('domains.delete', { id }))
     if (!gone) return
+    domains.drop(id)
     if (router.currentRoute.value.params['id'] === id)
       await router.replace(next ? { name: 'domain', params: { id: next } } : '/')
     notices.tell(`${name} was moved to the trash.`, [{ label: 'Undo', run: () => void restore(id, name) }])

@@ -6,6 +6,8 @@ export interface Question {
   text: string
   /** The verb on the button that goes ahead. */
   action: string
+  /** Nothing is lost by going ahead; it only wants a second look. */
+  calm?: boolean
 }
 
 export type OpenDialog =

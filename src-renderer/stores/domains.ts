@@ -48,9 +48,15 @@ export const useDomains = defineStore('domains', () => {
     return domain
   }
 
+  /** Takes a domain out that a call has removed, without waiting for the event. */
+  function drop(id: string): void {
+    const next = new Map(byId.value)
+    if (next.delete(id)) byId.value = next
+  }
+
   function get(id: string): DomainView | undefined {
     return byId.value.get(id)
   }
 
-  return { byId, list, names, groups, get, put }
+  return { byId, list, names, groups, get, put, drop }
 })
