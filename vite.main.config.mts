@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { defineConfig } from 'vite'
 
@@ -8,8 +7,6 @@ const entries = {
   cli: 'src-main/cli.ts',
   guest: 'vmm/engine/embedded-guest.ts',
 }
-
-const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)))
 
 /** What Node and Electron run: the application, its headless twin, the CLI and the guest process. */
 export default defineConfig({
@@ -21,7 +18,7 @@ export default defineConfig({
     minify: false,
     sourcemap: false,
     reportCompressedSize: false,
-    lib: { entry: present, formats: ['cjs'] },
+    lib: { entry: entries, formats: ['cjs'] },
     rolldownOptions: {
       // v86 is bundled: as an ES module it could not be loaded from inside the packaged application's archive
       external: ['electron', 'sqlite3', /^node:/, ...builtinModules],
