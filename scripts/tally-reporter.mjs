@@ -23,4 +23,7 @@ function count(tally, module, test) {
   else tally.skips.push(`${name}: ${result.note ?? 'no reason given'}`)
 }
 
+const nameOf = (group) =>
+  group.type === 'module' ? group.relativeModuleId : `${group.module.relativeModuleId} > ${group.fullName}`
+
 const firstLine = (text) => String(text).split('\n', 1)[0]
