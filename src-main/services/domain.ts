@@ -18,7 +18,6 @@ export class Domain {
   /** Outlives runs, so that the last words of a crashed guest can be read. */
   readonly scrollback = new Scrollback()
   readonly load: LoadSample[] = []
-  guestUsedBytes: number | null = null
   #lastCounters: Counters | null = null
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -61,9 +60,8 @@ export class Domain {
 
   /** Takes a reading; returns the load since the last one of the same run. */
   count(counters: Counters): LoadSample | null {
-    const reading = { ...counters, guestUsedBytes: this.guestUsedBytes }
-    const sample = this.#lastCounters && loadBetween(this.#lastCounters, reading)
-    this.#lastCounters = reading
+    const sample = this.#lastCounters && loadBetween(this.#lastCounters, counters)
+    this.#lastCounters = counters
     if (!sample) return null
     this.load.push(sample)
     if (this.load.length > LOAD_SAMPLES) this.load.shift()
@@ -72,6 +70,5 @@ export class Domain {
 
   forgetCounters(): void {
     this.#lastCounters = null
-    this.guestUsedBytes = null
   }
 }

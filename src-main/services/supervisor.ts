@@ -9,9 +9,6 @@ import type { DomainService } from './domains'
 import type { Journal } from './journal'
 import type { Remover } from './remover'
 
-/** How often a guest with an agent is asked for its memory use, milliseconds. */
-const MEMORY_EVERY_MS = 5000
-
 export interface SupervisorParts {
   domains: DomainService
   broadcast: Broadcast
@@ -43,11 +40,7 @@ export class Supervisor {
       consoles.applySize(domain)
     })
     if (run.agentState === 'ready') consoles.applySize(domain)
-    const memory = setInterval(() => void askMemory(domain, run), MEMORY_EVERY_MS)
-    void run.ended.then((end) => {
-      clearInterval(memory)
-      return this.#ended(domain, run, end)
-    })
+    void run.ended.then((end) => this.#ended(domain, run, end))
   }
 
   /** When a booting guest answers: keeps a boot snapshot if one is wanted, then gives it its own identity. */
@@ -92,9 +85,4 @@ export class Supervisor {
     }
     if (domain.record.ephemeral && domain.taskId === null) await remover.destroy(domain)
   }
-}
-
-async function askMemory(domain: Domain, run: GuestRun): Promise<void> {
-  if (domain.record.state !== 'running' || domain.taskId !== null) return
-  domain.guestUsedBytes = await run.guestUsedBytes().catch(() => null)
 }

@@ -6,6 +6,7 @@ import type { Boot, MachineSpec, SavedState } from './engine'
 import { CpuTap } from './embedded-cpu'
 import { copyLayer, LayeredDisk } from './embedded-disk'
 import { ReadOnlyMedium } from './embedded-medium'
+import { MemoryGauge } from './embedded-memory-gauge'
 import { Pacer } from './embedded-pacer'
 import { AGENT_PORT, CONSOLE_PORT, CONSOLE_WINDOW, type FromGuest } from './embedded-protocol'
 import { readState, writeState } from './embedded-state'
@@ -34,6 +35,7 @@ export class EmbeddedHost {
   #startedAt = 0
   #paused = false
   #framesOut = 0
+  #guestUsedBytes: number | null = null
   #consoleInFlight = 0
 
   constructor(
@@ -44,12 +46,12 @@ export class EmbeddedHost {
   }
 
   async start(spec: MachineSpec): Promise<void> {
-    const state = spec.resumeFrom === null ? null : await readState(spec.resumeFrom)
+    const reading = spec.resumeFrom === null ? Promise.resolve(null) : readState(spec.resumeFrom)
     if (spec.disk) {
       this.#disk = new LayeredDisk(spec.disk, (error) => this.#stall(error))
     }
     this.#takeOverSteps()
-    const emulator = await this.#create(spec)
+    const [state, emulator] = await Promise.all([reading, this.#create(spec)])
     this.#emulator = emulator
     this.#listen(emulator)
     this.#catchReboot(emulator)
@@ -57,8 +59,11 @@ export class EmbeddedHost {
     this.#cpu.resync()
     this.#startedAt = performance.now()
     await emulator.run()
+    const memory = new MemoryGauge(emulator, (bytes) => (this.#guestUsedBytes = bytes))
     setInterval(() => {
-      if (!this.#paused) this.send({ type: 'counters', counters: this.counters() })
+      if (this.#paused) return
+      memory.ask()
+      this.send({ type: 'counters', counters: this.counters() })
     }, COUNTERS_EVERY_MS).unref()
   }
 
@@ -114,7 +119,7 @@ export class EmbeddedHost {
       diskWriteBytes: this.#disk?.writeBytes ?? 0,
       ninepBytes: 0,
       hostBytes: process.memoryUsage.rss(),
-      guestUsedBytes: null,
+      guestUsedBytes: this.#guestUsedBytes,
     }
   }
 
@@ -150,6 +155,7 @@ export class EmbeddedHost {
       ...(this.#disk ? { hda: this.#disk as unknown as NonNullable<V86Options['hda']> } : {}),
       net_device: { type: 'virtio' },
       filesystem: {},
+      virtio_balloon: true,
       uart1: true,
       disable_speaker: true,
       disable_keyboard: true,

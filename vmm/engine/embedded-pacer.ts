@@ -2,10 +2,11 @@
 const LONGEST_SLEEP_MS = 100
 /** A step of fewer instructions did no more than answer a timer tick. */
 const TICK_INSTRUCTIONS = 50_000
-/** After this many such steps in a row, a fifth of a second at 250 Hz, the guest counts as drowsy … */
-const DROWSY_AFTER_STEPS = 50
-/** … and sleeps at least this long, milliseconds. */
-const DROWSY_SLEEP_MS = 16
+/** After this many such steps in a row the guest sleeps at least this long, milliseconds. */
+const DROWSINESS = [
+  { steps: 250, sleepMs: 50 },
+  { steps: 50, sleepMs: 16 },
+] as const
 
 export interface PacerClock {
   /** Milliseconds, monotonic. */
@@ -46,8 +47,8 @@ export class Pacer {
    */
   stepped(idleMs: number, instructions: number): void {
     this.#ticksInARow = idleMs > 0 && instructions < TICK_INSTRUCTIONS ? this.#ticksInARow + 1 : 0
-    const drowsy = this.#ticksInARow > DROWSY_AFTER_STEPS
-    this.#idleMs = drowsy ? Math.max(DROWSY_SLEEP_MS, idleMs) : idleMs
+    const drowsy = DROWSINESS.find(({ steps }) => this.#ticksInARow > steps)
+    this.#idleMs = drowsy ? Math.max(drowsy.sleepMs, idleMs) : idleMs
   }
 
   /** The emulator asks for its next step; a later request replaces an earlier one. */

@@ -120,15 +120,6 @@ export class GuestRun {
     }
   }
 
-  /** Memory in use inside the guest, bytes; null when it does not tell. */
-  async guestUsedBytes(): Promise<number | null> {
-    if (this.agentState !== 'ready' || this.#commands === null) return null
-    const handle = await this.#commands.open('/proc/meminfo', 'r')
-    const { bytes } = await this.#commands.read(handle)
-    await this.#commands.close(handle)
-    return usedBytes(Buffer.from(bytes).toString('latin1'))
-  }
-
   counters(): Promise<Counters> {
     return this.machine.counters()
   }
@@ -164,15 +155,4 @@ export class GuestRun {
     clearTimeout(timer)
     return gone
   }
-}
-
-/** From the text of /proc/meminfo (kB a line). */
-function usedBytes(text: string): number | null {
-  const field = (name: string) => {
-    const match = new RegExp(`^${name}:\\s+(\\d{1,12}) kB$`, 'm').exec(text)
-    return match ? Number(match[1]) * 1024 : null
-  }
-  const total = field('MemTotal')
-  const available = field('MemAvailable')
-  return total === null || available === null ? null : Math.max(0, total - available)
 }
