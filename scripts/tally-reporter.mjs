@@ -6,9 +6,10 @@ export default class TallyReporter {
     const tally = { passed: 0, failures: [], skips: [] }
     for (const module of modules) {
       for (const test of module.children.allTests()) count(tally, module, test)
-      // a file that could not be loaded has no tests
-      for (const error of module.errors())
-        tally.failures.push(`${module.relativeModuleId}: ${firstLine(error.message)}`)
+      // a file that could not be loaded, or a set-up that failed: no test fails, they only do not run
+      for (const group of [module, ...module.children.allSuites()]) {
+        for (const error of group.errors()) tally.failures.push(`${nameOf(group)}: ${firstLine(error.message)}`)
+      }
     }
     for (const error of unhandledErrors) tally.failures.push(`outside any test: ${firstLine(error.message)}`)
     if (process.env.VIVARIUM_TALLY) writeFileSync(process.env.VIVARIUM_TALLY, JSON.stringify(tally))
