@@ -1,12 +1,10 @@
 import { createRouter, createWebHashHistory, type Router } from 'vue-router'
+import { TABS } from './tabs'
 import DomainView from './views/DomainView.vue'
 import HomeView from './views/HomeView.vue'
 import ImagesView from './views/ImagesView.vue'
 import TrashView from './views/TrashView.vue'
 import WelcomeView from './views/WelcomeView.vue'
-
-export const TABS = ['overview', 'console', 'snapshots', 'settings', 'log'] as const
-export type Tab = (typeof TABS)[number]
 
 /** The views, by address. The token has left the fragment before this is called. */
 export function createPages(): Router {
