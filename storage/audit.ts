@@ -1,4 +1,4 @@
-import type { Database, Row } from './database'
+import { textOrNull, type Database, type Row } from './database'
 
 export type AuditLevel = 'info' | 'warning' | 'error'
 
@@ -45,7 +45,7 @@ function readRow(row: Row): AuditEntry {
   return {
     seq: Number(row.seq),
     at: Number(row.at),
-    domainId: row.domain_id === null ? null : String(row.domain_id),
+    domainId: textOrNull(row.domain_id),
     event: String(row.event),
     level: level === 'warning' || level === 'error' ? level : 'info',
     message: String(row.message),

@@ -13,6 +13,17 @@ const MAPPED_BYTES = 40 * 1024
 export type Value = string | number | null
 export type Row = Record<string, unknown>
 
+/** The text in a column that may be empty. */
+export function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+/** What can be done within a transaction. */
+export interface Transaction {
+  run(sql: string, values?: Value[]): Promise<number>
+  all(sql: string, values?: Value[]): Promise<Row[]>
+}
+
 /**
  * One SQLite database: WAL, foreign keys, every commit synced to the disk before it is acknowledged. Statements
  * run one after another; a transaction keeps others out until it is over.
@@ -26,7 +37,9 @@ export class Database {
   static async open(file: string): Promise<Database> {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
     const connection = await new Promise<sqlite3.Database>((resolve, reject) => {
-      const opened: sqlite3.Database = new sqlite3.Database(file, (error) => (error ? reject(unusable(file, error)) : resolve(opened)))
+      const opened: sqlite3.Database = new sqlite3.Database(file, (error) =>
+        error ? reject(unusable(file, error)) : resolve(opened),
+      )
     })
     const database = new Database(connection)
     try {
@@ -54,13 +67,13 @@ export class Database {
   }
 
   /** Runs the statements that `work` issues as one: all of them, or none. */
-  transaction<T>(work: (inside: Pick<Database, 'run' | 'all'>) => Promise<T>): Promise<T> {
+  transaction<T>(work: (inside: Transaction) => Promise<T>): Promise<T> {
     return this.#inTurn(async () => {
       await this.#run('BEGIN IMMEDIATE', [])
       try {
         const result = await work({
-          run: (sql, values = []) => this.#run(sql, values),
-          all: (sql, values = []) => this.#all(sql, values),
+          run: (sql, values) => this.#run(sql, values ?? []),
+          all: (sql, values) => this.#all(sql, values ?? []),
         })
         await this.#run('COMMIT', [])
         return result

@@ -86,6 +86,12 @@ export class DomainTable {
     await this.database.run('UPDATE domains SET trashed_at = ? WHERE id = ?', [trashedAt, id])
   }
 
+  async isTrashed(id: string): Promise<boolean> {
+    return (
+      (await this.database.get('SELECT 1 FROM domains WHERE id = ? AND trashed_at IS NOT NULL', [id])) !== undefined
+    )
+  }
+
   async remove(id: string): Promise<void> {
     await this.database.run('DELETE FROM domains WHERE id = ?', [id])
   }

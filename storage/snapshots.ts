@@ -1,4 +1,4 @@
-import type { Database, Row } from './database'
+import { textOrNull, type Database, type Row } from './database'
 
 export interface SnapshotRecord {
   id: string
@@ -50,7 +50,10 @@ export class SnapshotTable {
   async remove(record: SnapshotRecord): Promise<void> {
     await this.database.transaction(async (inside) => {
       await inside.run('UPDATE snapshots SET parent_id = ? WHERE parent_id = ?', [record.parentId, record.id])
-      await inside.run('UPDATE domains SET current_snapshot = ? WHERE current_snapshot = ?', [record.parentId, record.id])
+      await inside.run('UPDATE domains SET current_snapshot = ? WHERE current_snapshot = ?', [
+        record.parentId,
+        record.id,
+      ])
       await inside.run('DELETE FROM snapshots WHERE id = ?', [record.id])
     })
   }
@@ -60,7 +63,7 @@ function readRow(row: Row): SnapshotRecord {
   return {
     id: String(row.id),
     domainId: String(row.domain_id),
-    parentId: row.parent_id === null ? null : String(row.parent_id),
+    parentId: textOrNull(row.parent_id),
     name: String(row.name),
     description: String(row.description),
     live: row.live === 1,

@@ -1,9 +1,11 @@
 import * as v from 'valibot'
 import { FAILURE_KINDS, type Failure } from '../vmm/model/errors'
-import type { Database, Row } from './database'
+import { textOrNull, type Database, type Row } from './database'
 
 export interface TaskRecord {
   id: string
+  /** A stable word, such as `domain.start`. */
+  kind: string
   title: string
   domainId: string | null
   state: 'running' | 'done' | 'failed' | 'cancelled'
@@ -21,8 +23,9 @@ export class TaskTable {
   constructor(private readonly database: Database) {}
 
   async put(record: TaskRecord): Promise<void> {
-    await this.database.run('INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?)', [
+    await this.database.run('INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)', [
       record.id,
+      record.kind,
       record.title,
       record.domainId,
       record.state,
@@ -35,7 +38,9 @@ export class TaskTable {
 
   /** Newest last. Old ones are forgotten. */
   async list(): Promise<TaskRecord[]> {
-    await this.database.run(`DELETE FROM tasks WHERE id NOT IN (SELECT id FROM tasks ORDER BY started_at DESC LIMIT ${KEPT})`)
+    await this.database.run(
+      `DELETE FROM tasks WHERE id NOT IN (SELECT id FROM tasks ORDER BY started_at DESC LIMIT ${KEPT})`,
+    )
     const rows = await this.database.all('SELECT * FROM tasks ORDER BY started_at, id')
     return rows.map(readRow).filter((record) => record !== null)
   }
@@ -48,7 +53,12 @@ const StoredFailure = v.object({
   hint: v.string(),
   detail: v.string(),
 })
-const UNREADABLE: Failure = { kind: 'internal', message: 'The task failed; its record is damaged.', hint: '', detail: '' }
+const UNREADABLE: Failure = {
+  kind: 'internal',
+  message: 'The task failed; its record is damaged.',
+  hint: '',
+  detail: '',
+}
 
 /** Null for a row that cannot be read. */
 function readRow(row: Row): TaskRecord | null {
@@ -56,8 +66,9 @@ function readRow(row: Row): TaskRecord | null {
   if (!state.success) return null
   return {
     id: String(row.id),
+    kind: String(row.kind),
     title: String(row.title),
-    domainId: row.domain_id === null ? null : String(row.domain_id),
+    domainId: textOrNull(row.domain_id),
     state: state.output,
     startedAt: Number(row.started_at),
     endedAt: row.ended_at === null ? null : Number(row.ended_at),

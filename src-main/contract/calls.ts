@@ -26,9 +26,17 @@ const byDomain = v.strictObject({ id: IdSchema })
 const byId = v.strictObject({ id: IdSchema })
 const done = v.object({})
 const waitMs = v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(WAIT_LIMIT_MS)), 0)
-const chunk = v.pipe(BinaryData, v.check((bytes) => bytes.byteLength <= CHUNK_LIMIT, 'A chunk is at most 256 KiB.'))
+const chunk = v.pipe(
+  BinaryData,
+  v.check((bytes) => bytes.byteLength <= CHUNK_LIMIT, 'A chunk is at most 256 KiB.'),
+)
 const position = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))
-const path = v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.check((text) => !text.includes('\0'), 'A path cannot hold a NUL character.'))
+const path = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(4096),
+  v.check((text) => !text.includes('\0'), 'A path cannot hold a NUL character.'),
+)
 const description = v.optional(v.pipe(v.string(), v.maxLength(10_000)), '')
 
 export const IMPORT_SOURCES = v.pipe(
@@ -58,7 +66,10 @@ export const CALLS = {
   'domains.list': call(nothing, v.array(DomainView)),
   'domains.get': call(byDomain, DomainView),
   /** An ephemeral domain is removed, with all it has, when it stops or when the client that made it leaves. */
-  'domains.create': call(v.strictObject({ spec: DomainSpecSchema, ephemeral: v.optional(v.boolean(), false) }), DomainView),
+  'domains.create': call(
+    v.strictObject({ spec: DomainSpecSchema, ephemeral: v.optional(v.boolean(), false) }),
+    DomainView,
+  ),
   'domains.update': call(v.strictObject({ id: IdSchema, patch: DomainPatchSchema }), DomainView),
   'domains.start': call(v.strictObject({ id: IdSchema, cold: v.optional(v.boolean(), false) }), TaskView),
   'domains.pause': call(byDomain, DomainView),
@@ -84,7 +95,10 @@ export const CALLS = {
   'snapshots.list': call(byDomain, v.array(SnapshotView)),
   'snapshots.create': call(v.strictObject({ id: IdSchema, name: v.optional(NameSchema), description }), TaskView),
   'snapshots.revert': call(v.strictObject({ id: IdSchema, snapshotId: IdSchema }), TaskView),
-  'snapshots.rename': call(v.strictObject({ id: IdSchema, snapshotId: IdSchema, name: NameSchema, description }), SnapshotView),
+  'snapshots.rename': call(
+    v.strictObject({ id: IdSchema, snapshotId: IdSchema, name: NameSchema, description }),
+    SnapshotView,
+  ),
   /** Deletes one snapshot; its children move to its parent. */
   'snapshots.delete': call(v.strictObject({ id: IdSchema, snapshotId: IdSchema }), TaskView),
 
@@ -117,20 +131,33 @@ export const CALLS = {
 
   /** Console output from `offset` on; waits for some when there is none. What is no longer kept is skipped. */
   'console.read': call(
-    v.strictObject({ id: IdSchema, offset: position, maxBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(CHUNK_LIMIT)), CHUNK_LIMIT), waitMs }),
+    v.strictObject({
+      id: IdSchema,
+      offset: position,
+      maxBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(CHUNK_LIMIT)), CHUNK_LIMIT),
+      waitMs,
+    }),
     ConsoleChunk,
   ),
   'console.write': call(v.strictObject({ id: IdSchema, bytes: chunk }), done),
   /** Tells the guest the size of the terminal, where it has an agent. */
   'console.resize': call(
-    v.strictObject({ id: IdSchema, columns: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(1000)), rows: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000)) }),
+    v.strictObject({
+      id: IdSchema,
+      columns: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(1000)),
+      rows: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000)),
+    }),
     done,
   ),
 
   'exec.start': call(
     v.strictObject({
       id: IdSchema,
-      argv: v.pipe(v.array(v.pipe(v.string(), v.maxLength(32_768))), v.minLength(1, 'Name a command.'), v.maxLength(1000)),
+      argv: v.pipe(
+        v.array(v.pipe(v.string(), v.maxLength(32_768))),
+        v.minLength(1, 'Name a command.'),
+        v.maxLength(1000),
+      ),
       stdin: v.optional(chunk),
     }),
     v.object({ execId: v.string() }),

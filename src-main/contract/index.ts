@@ -4,7 +4,16 @@ export * from './views'
 export * from './wire'
 export { decodeMessage, encodeMessage, MESSAGE_LIMIT } from './frames'
 export { VERB_LABELS, VERBS, verbVerdict, type Verb, type VerbVerdict } from '../../vmm/model/verbs'
-export { NAME_LIMIT, MEMORY_MIB, DISK_MIB, NameSchema, type DomainState, type DomainSpecInput, type EngineId, type Isolation } from '../../vmm/model/domain'
+export {
+  NAME_LIMIT,
+  MEMORY_MIB,
+  DISK_MIB,
+  NameSchema,
+  type DomainState,
+  type DomainSpecInput,
+  type EngineId,
+  type Isolation,
+} from '../../vmm/model/domain'
 export { VmmError, type FailureKind } from '../../vmm/model/errors'
 export { safeText } from '../../vmm/model/safe-text'
 export type { ImageKind } from '../../vmm/model/image'

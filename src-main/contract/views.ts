@@ -108,6 +108,8 @@ export const TASK_STATES = ['running', 'done', 'failed', 'cancelled'] as const
 
 export const TaskView = v.object({
   id: text,
+  /** A stable word for what it does, such as `domain.start` or `image.prepare`. */
+  kind: text,
   /** For people, such as 'Starting web-1'. */
   title: text,
   domainId: v.nullable(text),
@@ -181,7 +183,7 @@ export const AppView = v.object({
 export type AppView = v.InferOutput<typeof AppView>
 
 export const ConsoleChunk = v.object({
-  /** Position of `bytes[0]` in all that the console has ever written this run. */
+  /** Position of `bytes[0]` in all that the console has written since main started. */
   offset: v.number(),
   bytes: BinaryData,
   /** Position after the last byte written so far. */

@@ -15,6 +15,9 @@ import { fileExists } from './state-files'
  * starts resume. They hold nothing of any domain, and a resumed guest renews its identity before anybody may use it.
  */
 export class BootSnapshots {
+  /** Files that a machine is writing now. */
+  readonly #writing = new Set<string>()
+
   constructor(
     private readonly folders: Folders,
     private readonly images: ImageService,
@@ -36,12 +39,18 @@ export class BootSnapshots {
     return await fileExists(place.machine)
   }
 
-  /** Keeps the state of a guest that has just booted and that nobody has touched. */
+  /** Keeps the state of a guest that has just booted and that nobody has touched, unless there is one already. */
   async keep(domain: Domain, run: GuestRun, place: { machine: string; console: string }): Promise<void> {
-    const folder = path.dirname(place.machine)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    await writeConsole(place.console, domain.scrollback)
-    await run.machine.saveState(place.machine, { compress: false, layerCopy: null })
+    if (this.#writing.has(place.machine)) return
+    this.#writing.add(place.machine)
+    try {
+      if (await this.exists(place)) return
+      await mkdir(path.dirname(place.machine), { recursive: true, mode: 0o700 })
+      await writeConsole(place.console, domain.scrollback)
+      await run.machine.saveState(place.machine, { compress: false, layerCopy: null })
+    } finally {
+      this.#writing.delete(place.machine)
+    }
     await this.#dropOthers(place)
     await this.images.publish()
   }
@@ -59,7 +68,8 @@ export class BootSnapshots {
     const [stem] = path.basename(place.machine).split('.')
     const [memory] = (stem ?? '').split('-')
     for (const name of await readdir(folder)) {
-      if (name.startsWith(`${memory}-`) && !name.startsWith(`${stem}.`)) await rm(path.join(folder, name), { force: true })
+      if (name.startsWith(`${memory}-`) && !name.startsWith(`${stem}.`))
+        await rm(path.join(folder, name), { force: true })
     }
   }
 }

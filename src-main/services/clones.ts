@@ -35,6 +35,7 @@ export class CloneService {
     const wanted = name ?? this.parts.domains.freeName(source.name)
     this.parts.domains.requireFreeName(wanted)
     return await exclusiveTask(this.parts, source, {
+      kind: 'domain.clone',
       title: `Cloning ${source.name}`,
       work: async ({ progress }) => {
         progress('Copying')

@@ -28,4 +28,3 @@ async function readTail(file: string): Promise<Uint8Array> {
     () => new Uint8Array(),
   )
 }
-

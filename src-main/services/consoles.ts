@@ -35,7 +35,8 @@ export class ConsoleService {
   applySize(domain: Domain): void {
     const size = this.#sizes.get(domain.id)
     const { run } = domain
-    if (!size || run?.agentState !== 'ready' || domain.record.state === 'paused' || this.#applying.has(domain.id)) return
+    if (!size || run?.agentState !== 'ready' || domain.record.state === 'paused' || this.#applying.has(domain.id))
+      return
     this.#applying.add(domain.id)
     const args = ['-c', SET_SIZE, 'sh', String(size.rows), String(size.columns)]
     run.commands

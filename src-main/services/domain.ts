@@ -11,6 +11,8 @@ const LOAD_SAMPLES = 600
 /** A domain as main holds it: its stored record and, while it lives, its run. */
 export class Domain {
   run: GuestRun | null = null
+  /** Settled when the end of the last run has been dealt with: its state is stored, its clients are told. */
+  ending: Promise<void> = Promise.resolve()
   /** Whether the present run came up from a boot snapshot. */
   startedInstantly = false
   /** The task that has the domain to itself. */
@@ -20,6 +22,7 @@ export class Domain {
   readonly load: LoadSample[] = []
   #lastCounters: Counters | null = null
   #turn: Promise<unknown> = Promise.resolve()
+  #busy = false
 
   constructor(public record: DomainRecord) {}
 
@@ -38,18 +41,32 @@ export class Domain {
     return turn
   }
 
+  /** Runs a short change that no other verb but Force Off may cross. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    this.#busy = true
+    try {
+      return await work()
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  /** Throws kind `conflict` while somebody has the domain to himself. */
+  requireFree(): void {
+    if (this.taskId === null && !this.#busy) return
+    throw new VmmError('conflict', `${this.name} is busy with another task.`, {
+      hint: 'Wait until it has ended, or cancel it.',
+      context: { taskId: this.taskId },
+    })
+  }
+
   /** Throws kind `state` or `conflict` when `verb` is not possible now. */
   require(verb: Verb): void {
     const verdict = verbVerdict(verb, this.record.state)
     if (!verdict.allowed) {
       throw new VmmError('state', `${this.name}: ${verdict.reason}`, { context: { verb, state: this.record.state } })
     }
-    if (this.taskId !== null && verb !== 'forceOff' && verb !== 'console' && verb !== 'exec') {
-      throw new VmmError('conflict', `${this.name} is busy with another task.`, {
-        hint: 'Wait until it has ended, or cancel it.',
-        context: { verb, taskId: this.taskId },
-      })
-    }
+    if (verb !== 'forceOff' && verb !== 'console' && verb !== 'exec') this.requireFree()
   }
 
   /** The present run; throws kind `state` without one. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import type { DomainView } from '../contract'
 import type { DomainPatch, DomainSpec, DomainState } from '../../vmm/model/domain'
 import { VmmError } from '../../vmm/model/errors'
@@ -18,6 +18,9 @@ const NOTHING = { pause: false, save: false, liveSnapshot: false, instantStart: 
 /** Changes of one turn of the event loop go out as one event. */
 const PUBLISH_AFTER_MS = 10
 
+/** What changes of a domain's record, or how that follows from what it is when its turn has come. */
+export type Change = Partial<Omit<DomainRecord, 'id'>> | ((record: DomainRecord) => Partial<Omit<DomainRecord, 'id'>>)
+
 export interface DomainsParts {
   storage: Storage
   broadcast: Broadcast
@@ -33,6 +36,8 @@ export class DomainService {
   readonly #damaged = new Map<string, DamagedDomain>()
   /** Every snapshot by id; here because views and the trash count them. */
   readonly snapshots = new Map<string, SnapshotRecord>()
+  /** Names of domains that are being stored. */
+  readonly #claimed = new Set<string>()
   readonly #changed = new Set<string>()
   readonly #removed = new Set<string>()
   #publishing = false
@@ -61,7 +66,8 @@ export class DomainService {
     const domain = this.#domains.get(id)
     if (domain) return domain
     const damaged = this.#damaged.get(id)
-    if (damaged) throw new VmmError('damaged', damaged.damage, { hint: 'Delete the domain; the others are not affected.' })
+    if (damaged)
+      throw new VmmError('damaged', damaged.damage, { hint: 'Delete the domain; the others are not affected.' })
     throw new VmmError('not-found', 'There is no such domain.', { hint: 'Look at the list; it may have been deleted.' })
   }
 
@@ -100,11 +106,19 @@ export class DomainService {
     return domain
   }
 
-  /** Stores a new domain with its folder and lists it. */
+  /** Stores a new domain with its folder and lists it. Nothing is left of one that cannot be stored. */
   async insert(domain: Domain): Promise<void> {
-    await mkdir(this.parts.folders.present(domain.id).folder, { recursive: true, mode: 0o700 })
-    await this.parts.storage.domains.insert(domain.record)
-    this.adopt(domain)
+    const { folder } = this.parts.folders.present(domain.id)
+    await this.claimName(domain.name, async () => {
+      try {
+        await mkdir(folder, { recursive: true, mode: 0o700 })
+        await this.parts.storage.domains.insert(domain.record)
+      } catch (error) {
+        await rm(folder, { recursive: true, force: true })
+        throw error
+      }
+      this.adopt(domain)
+    })
     await this.parts.images.publish()
   }
 
@@ -119,26 +133,40 @@ export class DomainService {
     const domain = this.forVerb(id, onlyName ? 'rename' : 'settings')
     const { spec, state } = domain.record
     const name = patch.name ?? spec.name
-    if (name !== spec.name) this.requireFreeName(name)
     if (patch.memoryMiB !== undefined && patch.memoryMiB !== spec.memoryMiB && state !== 'off' && state !== 'crashed') {
       throw new VmmError('state', 'Memory can be changed only while the domain is off.', {
         hint: state === 'saved' ? 'Discard the saved state first.' : 'Shut it down first.',
       })
     }
     const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
-    await this.store(domain, { spec: { ...spec, ...given } })
+    const store = () => this.store(domain, (record) => ({ spec: { ...record.spec, ...given } }))
+    await (name === spec.name ? store() : this.claimName(name, store))
     const what = name === spec.name ? `The settings of ${name} were changed.` : `${spec.name} was renamed to ${name}.`
     await this.parts.journal.info(id, 'domain.changed', what)
     return domain
   }
 
   /** Stores what changed and tells the clients. Changes of one domain are stored one after another. */
-  store(domain: Domain, change: Partial<Omit<DomainRecord, 'id'>>): Promise<void> {
+  store(domain: Domain, change: Change): Promise<void> {
     return domain.inTurn(async () => {
-      const record = { ...domain.record, ...change }
+      const record = changed(domain.record, change)
       await this.parts.storage.domains.update(record)
       domain.record = record
       this.publish(domain)
+    })
+  }
+
+  /**
+   * As `store`, for what has become of a machine: it is so even where the disk is too full to say it. Never rejects;
+   * after a restart, recovery finds out anew.
+   */
+  observe(domain: Domain, change: Change): Promise<void> {
+    return domain.inTurn(async () => {
+      domain.record = changed(domain.record, change)
+      this.publish(domain)
+      await this.parts.storage.domains.update(domain.record).catch((error: unknown) => {
+        console.error(`vivarium: the state of ${domain.id} could not be stored:`, error)
+      })
     })
   }
 
@@ -196,7 +224,7 @@ export class DomainService {
 
   /** A name like `name` that no domain has yet. */
   freeName(name: string): string {
-    const taken = new Set(this.all().map((domain) => domain.name))
+    const taken = new Set([...this.#claimed, ...this.all().map((domain) => domain.name)])
     for (let number = 2; ; number++) {
       const candidate = `${name.slice(0, 90)} ${number}`
       if (!taken.has(candidate)) return candidate
@@ -205,8 +233,23 @@ export class DomainService {
 
   /** Throws kind `conflict` when another domain has the name. */
   requireFreeName(name: string): void {
-    if (!this.all().some((domain) => domain.name === name)) return
+    if (!this.isTaken(name)) return
     throw new VmmError('conflict', `There is already a domain named '${name}'.`, { hint: 'Choose another name.' })
+  }
+
+  isTaken(name: string): boolean {
+    return this.#claimed.has(name) || this.all().some((domain) => domain.name === name)
+  }
+
+  /** Keeps a name from others while `work` stores whose it is. */
+  async claimName<T>(name: string, work: () => Promise<T>): Promise<T> {
+    this.requireFreeName(name)
+    this.#claimed.add(name)
+    try {
+      return await work()
+    } finally {
+      this.#claimed.delete(name)
+    }
   }
 
   #publishSoon(): void {
@@ -221,6 +264,10 @@ export class DomainService {
       this.parts.broadcast.publish({ topic: 'domains', payload })
     }, PUBLISH_AFTER_MS)
   }
+}
+
+function changed(record: DomainRecord, change: Change): DomainRecord {
+  return { ...record, ...(typeof change === 'function' ? change(record) : change) }
 }
 
 function damagedView(damaged: DamagedDomain): DomainView {

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import type { TaskView } from '../contract'
+import { VmmError } from '../../vmm/model/errors'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import type { TaskPlan, TaskService } from './tasks'
@@ -7,28 +9,29 @@ import type { TaskPlan, TaskService } from './tasks'
 export async function exclusiveTask(
   parts: { domains: DomainService; tasks: TaskService },
   domain: Domain,
-  plan: Omit<TaskPlan, 'domainId'>,
+  plan: Omit<TaskPlan, 'id' | 'domainId'>,
 ): Promise<TaskView> {
-  domain.taskId = 'starting' // taken before anything is awaited
+  domain.requireFree()
+  const id = randomUUID()
+  domain.taskId = id // taken before anything is awaited
   const free = () => {
     domain.taskId = null
     parts.domains.publish(domain)
   }
-  let ended = false
   try {
     const view = await parts.tasks.start({
       ...plan,
+      id,
       domainId: domain.id,
       work: async (context) => {
         try {
+          if (context.signal.aborted) throw new VmmError('cancelled', `${plan.title} was cancelled.`)
           return await plan.work(context)
         } finally {
-          ended = true
           free()
         }
       },
     })
-    if (!ended) domain.taskId = view.id
     parts.domains.publish(domain)
     return view
   } catch (error) {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { ExecChunk } from '../contract'
-import { VmmError } from '../../vmm/model/errors'
+import { asVmmError, VmmError } from '../../vmm/model/errors'
 import { GuestExec, type ExecEnd } from '../../vmm/machine/exec'
 import { WakeUp } from '../../vmm/model/wake-up'
 import type { DomainService } from './domains'
+import type { ClientSession } from './session'
 
 /** Output held for a client that does not read, bytes; beyond it the guest's command is held back. */
 const HELD_BYTES = 1024 * 1024
@@ -28,11 +29,20 @@ export class ExecService {
 
   constructor(private readonly domains: DomainService) {}
 
-  async start(owner: object, domainId: string, argv: string[], stdin: Uint8Array | undefined): Promise<string> {
+  async start(owner: ClientSession, domainId: string, argv: string[], stdin: Uint8Array | undefined): Promise<string> {
     const run = this.domains.forVerb(domainId, 'exec').requireRun()
     const exec = await GuestExec.start(run.commands, argv, stdin)
     const id = randomUUID()
-    const running: Running = { exec, owner, stdout: [], stderr: [], held: 0, end: null, failure: null, change: new WakeUp() }
+    const running: Running = {
+      exec,
+      owner,
+      stdout: [],
+      stderr: [],
+      held: 0,
+      end: null,
+      failure: null,
+      change: new WakeUp(),
+    }
     this.#running.set(id, running)
     exec
       .follow((output) => this.#hold(running, output))
@@ -44,13 +54,15 @@ export class ExecService {
         running.change.wake()
         setTimeout(() => this.#running.delete(id), REMEMBERED_MS).unref()
       })
+    if (owner.signal.aborted) this.stopOf(owner) // the client left while the command was being started
     return id
   }
 
   async read(owner: object, id: string, waitMs: number, signal: AbortSignal): Promise<ExecChunk> {
     const running = this.#get(owner, id)
-    if (running.held === 0 && running.end === null && running.failure === null) await running.change.wait(waitMs, signal)
-    if (running.held === 0 && running.failure !== null) throw running.failure
+    if (running.held === 0 && running.end === null && running.failure === null)
+      await running.change.wait(waitMs, signal)
+    if (running.held === 0 && running.failure !== null) throw asVmmError(running.failure, 'follow the command')
     const [stdout, stderr] = [Buffer.concat(running.stdout), Buffer.concat(running.stderr)]
     running.stdout = []
     running.stderr = []

@@ -9,6 +9,7 @@ import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
 import type { Lifecycle } from './lifecycle'
+import type { Remover } from './remover'
 import type { Shell } from './services'
 import type { ClientSession } from './session'
 import type { SettingsService } from './settings'
@@ -34,6 +35,7 @@ export interface HandlerParts {
   execs: ExecService
   journal: Journal
   settings: SettingsService
+  remover: Remover
 }
 
 /** One handler a call; a missing one does not compile. */
@@ -44,7 +46,21 @@ export type Handlers = {
 const DONE = {}
 
 export function makeHandlers(parts: HandlerParts): Handlers {
-  const { domains, lifecycle, snapshots, clones, trash, images, uploads, tasks, consoles, execs, journal, settings } = parts
+  const {
+    domains,
+    lifecycle,
+    snapshots,
+    clones,
+    trash,
+    images,
+    uploads,
+    tasks,
+    consoles,
+    execs,
+    journal,
+    settings,
+    remover,
+  } = parts
   return {
     'app.info': () => appInfo(parts),
     'app.show': () => ({ url: parts.shell.show() }),
@@ -58,6 +74,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'domains.create': async ({ spec, ephemeral }, client) => {
       const domain = await domains.create(spec, ephemeral)
       if (ephemeral) client.ephemeral.add(domain.id)
+      if (ephemeral && client.signal.aborted) await remover.destroy(domain)
       return domains.view(domain)
     },
     'domains.update': async ({ id, patch }) => domains.view(await domains.update(id, patch)),
@@ -103,7 +120,8 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'tasks.wait': ({ id, waitMs }, client) => tasks.wait(id, waitMs, client.signal),
     'tasks.cancel': ({ id }) => tasks.cancel(id),
 
-    'console.read': ({ id, offset, maxBytes, waitMs }, client) => consoles.read(id, offset, maxBytes, waitMs, client.signal),
+    'console.read': ({ id, offset, maxBytes, waitMs }, client) =>
+      consoles.read(id, offset, maxBytes, waitMs, client.signal),
     'console.write': ({ id, bytes }) => {
       consoles.write(id, bytes)
       return DONE

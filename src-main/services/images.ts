@@ -32,7 +32,7 @@ export interface ImagesParts {
 export class ImageService {
   readonly #images = new Map<string, ImageRecord>()
   readonly #damage = new Map<string, string>()
-  #preparing: string | null = null
+  #preparing: Promise<TaskView> | null = null
 
   constructor(private readonly parts: ImagesParts) {}
 
@@ -84,21 +84,26 @@ export class ImageService {
 
   /** Makes sure of the starter image; who asks while it is being made gets the same task. */
   async prepareStarter(): Promise<TaskView> {
-    if (this.#preparing !== null) return this.parts.tasks.get(this.#preparing)
-    const task = await this.parts.tasks.start({
+    const done = () => (this.#preparing = null)
+    this.#preparing ??= this.parts.tasks.start({
+      kind: 'image.prepare',
       title: 'Preparing the starter image',
       cancellable: true,
-      work: (context) => this.#prepareStarter(context).finally(() => (this.#preparing = null)),
+      work: (context) => this.#prepareStarter(context).finally(done),
     })
-    if (task.state === 'running') this.#preparing = task.id
-    return task
+    this.#preparing.catch(done)
+    const { id } = await this.#preparing
+    return this.parts.tasks.get(id)
   }
 
   async import(owner: object, args: CheckedArgs<'images.import'>): Promise<TaskView> {
-    const paths = args.sources.map((source) => ('path' in source ? source.path : this.parts.uploads.path(owner, source.uploadId)))
+    const paths = args.sources.map((source) =>
+      'path' in source ? source.path : this.parts.uploads.path(owner, source.uploadId),
+    )
     const uploads = args.sources.flatMap((source) => ('uploadId' in source ? [source.uploadId] : []))
     const name = args.name ?? nameFrom(paths[0] ?? '', uploads.length > 0)
     return await this.parts.tasks.start({
+      kind: 'image.import',
       title: `Importing ${name}`,
       cancellable: true,
       work: async (context) => {
@@ -152,7 +157,15 @@ export class ImageService {
       { role: 'initrd' as const, path: built.initrd },
     ]
     const files = await importImage({ sources, folder: this.parts.folders.image(id), signal })
-    await this.#put({ id, name: 'Starter image', kind: 'starter', files, cmdline: built.cmdline, agent: true, createdAt: Date.now() })
+    await this.#put({
+      id,
+      name: 'Starter image',
+      kind: 'starter',
+      files,
+      cmdline: built.cmdline,
+      agent: true,
+      createdAt: Date.now(),
+    })
     return id
   }
 
@@ -176,7 +189,10 @@ export class ImageService {
   ): Promise<string> {
     progress('Checking the file')
     const inspected = await Promise.all(paths.map(async (file) => ({ ...(await inspectImage(file)), path: file })))
-    const kind = kindOf(inspected.map((file) => file.role), args.kind)
+    const kind = kindOf(
+      inspected.map((file) => file.role),
+      args.kind,
+    )
     const id = randomUUID()
     const folder = this.parts.folders.image(id)
     try {
@@ -236,9 +252,10 @@ function kindOf(roles: ImageRole[], chosen: Exclude<ImageKind, 'starter'> | unde
   if (chosen === undefined || chosen === found) return found
   // a hybrid ISO is a disk as well, and a floppy may be meant as a small disk
   if (chosen === 'disk' && (found === 'cdrom' || found === 'floppy')) return chosen
-  throw new VmmError('invalid', `The file is not a ${chosen}; it looks like a ${found}.`, { hint: 'Leave the kind out, or choose another file.' })
+  throw new VmmError('invalid', `The file is not a ${chosen}; it looks like a ${found}.`, {
+    hint: 'Leave the kind out, or choose another file.',
+  })
 }
-
 
 function nameFrom(file: string, uploaded: boolean): string {
   const base = uploaded ? 'Imported image' : path.basename(file).replace(/\.(iso|img|raw|ima|flp)$/i, '')

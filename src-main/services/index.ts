@@ -84,8 +84,10 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
     execs,
     journal,
     settings,
+    remover,
   })
   const clients = new Set<ClientSession>()
+  let closed = false
 
   const leave = async (client: ClientSession) => {
     if (!clients.delete(client)) return
@@ -93,7 +95,10 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
     execs.stopOf(client)
     await uploads.discardOf(client)
     for (const domain of domains.all()) {
-      if (client.ephemeral.has(domain.id)) await remover.destroy(domain)
+      if (!client.ephemeral.has(domain.id)) continue
+      domains.unlist(domain.id) // nobody may begin anything with it now
+      if (domain.taskId !== null) await tasks.abort(domain.taskId)
+      await remover.destroy(domain)
     }
   }
 
@@ -108,10 +113,10 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
       })
       clients.add(client)
       return {
-        call: async (name, args) => await answer(handlers, name, args, client),
+        call: async (name, args) => (closed ? CLOSED : await answer(handlers, name, args, client)),
         close: () => {
           remove()
-          leave(client).catch((error: unknown) => console.error('vivarium: a client could not be cleaned up after:', error))
+          leave(client).catch(report)
         },
       }
     },
@@ -121,25 +126,41 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
       clients: clients.size,
     }),
     close: async () => {
-      for (const client of [...clients]) await leave(client)
+      closed = true
+      for (const client of [...clients]) await leave(client).catch(report)
       await tasks.abortAll()
       for (const domain of domains.all()) {
         const { run } = domain
         if (!run) continue
         domain.run = null
         await run.kill()
-        await domains.setState(domain, 'off')
-        await journal.info(domain.id, 'domain.forced-off', `${domain.name} was forced off because Vivarium was closed.`)
+        await domains.observe(domain, { state: 'off', stateReason: '' })
+        await journal
+          .info(domain.id, 'domain.forced-off', `${domain.name} was forced off because Vivarium was closed.`)
+          .catch(report)
       }
       await storage.close()
     },
   }
 }
 
+const CLOSED = {
+  ok: false as const,
+  failure: toFailure(new VmmError('cancelled', 'Vivarium is closing.', { hint: 'Start it again.' })),
+}
+
+function report(error: unknown): void {
+  console.error('vivarium: not all could be cleaned up:', error)
+}
+
 /** Checks the name and the arguments, whatever the client, and puts the outcome in an envelope. */
 async function answer(handlers: Handlers, name: string, args: unknown, client: ClientSession) {
   try {
-    if (!isCall(name)) throw new VmmError('invalid', 'There is no such call.', { hint: 'Update the client.', context: { name: name.slice(0, 100) } })
+    if (!isCall(name))
+      throw new VmmError('invalid', 'There is no such call.', {
+        hint: 'Update the client.',
+        context: { name: name.slice(0, 100) },
+      })
     const checked = parseOrRefuse(CALLS[name].args, args ?? {}, nounFor(name))
     const handler = handlers[name] as (args: unknown, client: ClientSession) => unknown
     return { ok: true as const, value: await handler(checked, client) }

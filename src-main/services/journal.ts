@@ -30,7 +30,13 @@ export class Journal {
   }
 
   async #append(level: AuditLevel, domainId: string | null, event: string, message: string): Promise<void> {
-    const entry = await this.storage.audit.append({ at: Date.now(), domainId, event, level, message: safeText(message, 1000) })
+    const entry = await this.storage.audit.append({
+      at: Date.now(),
+      domainId,
+      event,
+      level,
+      message: safeText(message, 1000),
+    })
     this.broadcast.publish({ topic: 'log', payload: { entry } })
   }
 }

@@ -1,36 +1,20 @@
 import { rm } from 'node:fs/promises'
 import type { TaskView } from '../contract'
 import { asVmmError } from '../../vmm/model/errors'
-import type { EngineCatalog } from '../../vmm/engine/catalog'
-import type { BootSnapshots } from './boot-snapshots'
 import { writeConsole } from './console-tail'
 import type { Domain } from './domain'
-import type { DomainService } from './domains'
 import { exclusiveTask } from './exclusive'
-import type { Folders } from './folders'
-import type { ImageService } from './images'
-import type { Journal } from './journal'
-import { Starter } from './start'
+import { Starter, type StartParts } from './start'
 import type { Supervisor } from './supervisor'
-import type { TaskContext, TaskService } from './tasks'
-
-export interface LifecycleParts {
-  domains: DomainService
-  engines: EngineCatalog
-  images: ImageService
-  bootSnapshots: BootSnapshots
-  folders: Folders
-  journal: Journal
-  tasks: TaskService
-}
+import type { TaskContext } from './tasks'
 
 /** The verbs that change whether and how a domain runs. */
 export class Lifecycle {
   readonly #starter: Starter
 
   constructor(
-    private readonly parts: LifecycleParts,
-    supervisor: Supervisor,
+    private readonly parts: StartParts,
+    private readonly supervisor: Supervisor,
   ) {
     this.#starter = new Starter(parts, supervisor)
     supervisor.onReset = (domain) => this.#startAnew(domain)
@@ -40,6 +24,7 @@ export class Lifecycle {
   async start(id: string, cold: boolean): Promise<TaskView> {
     const domain = this.parts.domains.forVerb(id, 'start')
     return await this.#task(domain, {
+      kind: 'domain.start',
       title: `Starting ${domain.name}`,
       cancellable: true,
       work: async (context) => {
@@ -56,21 +41,28 @@ export class Lifecycle {
 
   async pause(id: string): Promise<Domain> {
     const domain = this.parts.domains.forVerb(id, 'pause')
-    await domain.requireRun().machine.pause()
-    await this.#become(domain, 'paused', 'domain.paused', `${domain.name} was paused.`)
+    const run = domain.requireRun()
+    await domain.alone(async () => {
+      await run.machine.pause()
+      await this.#become(domain, 'paused', 'domain.paused', `${domain.name} was paused.`)
+    })
     return domain
   }
 
   async resume(id: string): Promise<Domain> {
     const domain = this.parts.domains.forVerb(id, 'resume')
-    await this.#become(domain, 'running', 'domain.resumed', `${domain.name} was resumed.`)
-    await domain.requireRun().machine.resume()
+    const run = domain.requireRun()
+    await domain.alone(async () => {
+      await this.#become(domain, 'running', 'domain.resumed', `${domain.name} was resumed.`)
+      await run.machine.resume()
+    })
     return domain
   }
 
   async shutDown(id: string): Promise<TaskView> {
     const domain = this.parts.domains.forVerb(id, 'shutdown')
     return await this.#task(domain, {
+      kind: 'domain.shutdown',
       title: `Shutting down ${domain.name}`,
       cancellable: true,
       work: async (context) => {
@@ -84,6 +76,7 @@ export class Lifecycle {
   async restart(id: string): Promise<TaskView> {
     const domain = this.parts.domains.forVerb(id, 'restart')
     return await this.#task(domain, {
+      kind: 'domain.restart',
       title: `Restarting ${domain.name}`,
       cancellable: true,
       work: async (context) => {
@@ -101,6 +94,7 @@ export class Lifecycle {
   async save(id: string): Promise<TaskView> {
     const domain = this.parts.domains.forVerb(id, 'save')
     return await this.#task(domain, {
+      kind: 'domain.save',
       title: `Saving ${domain.name}`,
       work: async ({ progress }) => {
         progress('Writing memory and devices')
@@ -114,17 +108,22 @@ export class Lifecycle {
   async forceOff(id: string): Promise<Domain> {
     const domain = this.parts.domains.forVerb(id, 'forceOff')
     const { taskId, run } = domain
+    const aborted = taskId === null ? undefined : this.parts.tasks.abort(taskId)
     await run?.kill()
-    if (taskId !== null) await this.parts.tasks.abort(taskId)
+    await aborted
     await domain.run?.kill()
-    await this.#become(domain, 'off', 'domain.forced-off', `${domain.name} was forced off.`)
+    await domain.ending
+    await this.parts.domains.observe(domain, { state: 'off', stateReason: '', stateVersion: '' })
+    await this.parts.journal.info(id, 'domain.forced-off', `${domain.name} was forced off.`)
     return domain
   }
 
   async discard(id: string): Promise<Domain> {
     const domain = this.parts.domains.forVerb(id, 'discard')
-    await this.parts.domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
-    await rm(this.parts.folders.present(id).machine, { force: true })
+    await domain.alone(async () => {
+      await this.parts.domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
+      await rm(this.parts.folders.present(id).machine, { force: true })
+    })
     await this.parts.journal.info(id, 'domain.discarded', `The saved state of ${domain.name} was discarded.`)
     return domain
   }
@@ -133,6 +132,7 @@ export class Lifecycle {
   async #startAnew(domain: Domain): Promise<void> {
     if (domain.taskId !== null || domain.record.state !== 'off') return
     await this.#task(domain, {
+      kind: 'domain.restart',
       title: `Restarting ${domain.name}`,
       cancellable: true,
       work: async (context) => {
@@ -145,7 +145,7 @@ export class Lifecycle {
   /** Ends a machine as part of a larger operation, such as a revert. */
   async #end(domain: Domain): Promise<void> {
     await domain.run?.kill()
-    await this.parts.domains.setState(domain, 'off')
+    await domain.ending
   }
 
   async #shutDown(domain: Domain, { signal, progress }: TaskContext): Promise<void> {
@@ -154,9 +154,12 @@ export class Lifecycle {
     await this.parts.domains.setState(domain, 'stopping')
     try {
       await run.shutDown(signal)
-      await run.ended
+      await domain.ending
     } catch (error) {
-      if (domain.run === run) await this.parts.domains.setState(domain, 'running')
+      // a guest that a full disk has paused meanwhile stays so
+      await this.parts.domains.observe(domain, ({ state }) =>
+        domain.run === run && state === 'stopping' ? { state: 'running', stateReason: '' } : {},
+      )
       throw error
     }
   }
@@ -164,7 +167,7 @@ export class Lifecycle {
   async #save(domain: Domain): Promise<void> {
     const run = domain.requireRun()
     const files = this.parts.folders.present(domain.id)
-    const wasRunning = domain.record.state === 'running'
+    const { state, stateReason } = domain.record
     await this.parts.domains.setState(domain, 'saving')
     try {
       await run.machine.pause()
@@ -175,21 +178,29 @@ export class Lifecycle {
     } catch (error) {
       await rm(files.machine, { force: true })
       if (domain.run === run) {
-        if (wasRunning) await run.machine.resume()
-        await this.parts.domains.setState(domain, wasRunning ? 'running' : 'paused')
+        if (state === 'running') await run.machine.resume()
+        await this.parts.domains.observe(domain, { state, stateReason })
       }
       throw asVmmError(error, `save ${domain.name}`)
     }
     await run.kill()
+    await domain.ending
     await this.parts.journal.info(domain.id, 'domain.saved', `${domain.name} was saved to disk.`)
   }
 
-  async #become(domain: Domain, state: 'off' | 'running' | 'paused', event: string, message: string): Promise<void> {
+  async #become(domain: Domain, state: 'running' | 'paused', event: string, message: string): Promise<void> {
     await this.parts.domains.setState(domain, state)
     await this.parts.journal.info(domain.id, event, message)
   }
 
   #task(domain: Domain, plan: Parameters<typeof exclusiveTask>[2]): Promise<TaskView> {
-    return exclusiveTask(this.parts, domain, plan)
+    const work = async (context: TaskContext) => {
+      try {
+        return await plan.work(context)
+      } finally {
+        await this.supervisor.removeIfDone(domain)
+      }
+    }
+    return exclusiveTask(this.parts, domain, { ...plan, work })
   }
 }

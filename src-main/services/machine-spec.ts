@@ -37,7 +37,8 @@ export async function machineSpec(
 function bootOf(image: ImageRecord, images: ImageService): Boot {
   const file = (role: 'kernel' | 'cdrom' | 'floppy') => {
     const found = images.file(image, role)
-    if (found === null) throw new VmmError('damaged', `The image ${image.name} lacks its ${role}.`, { hint: 'Import the image again.' })
+    if (found === null)
+      throw new VmmError('damaged', `The image ${image.name} lacks its ${role}.`, { hint: 'Import the image again.' })
     return found
   }
   switch (image.kind) {
@@ -52,7 +53,11 @@ function bootOf(image: ImageRecord, images: ImageService): Boot {
   }
 }
 
-function diskOf(domain: Domain, image: ImageRecord, parts: { folders: Folders; images: ImageService }): DiskSpec | null {
+function diskOf(
+  domain: Domain,
+  image: ImageRecord,
+  parts: { folders: Folders; images: ImageService },
+): DiskSpec | null {
   const layer = parts.folders.present(domain.id).layer
   const base = image.files.find((file) => file.role === 'disk')
   if (base) {

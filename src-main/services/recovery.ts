@@ -7,10 +7,9 @@ import type { DomainService } from './domains'
 import type { Folders } from './folders'
 import type { Journal } from './journal'
 import type { Remover } from './remover'
-import { fileExists } from './state-files'
+import { fileExists, type StateFiles } from './state-files'
 
 const UNFINISHED: readonly DomainState[] = ['starting', 'running', 'paused', 'stopping', 'saving']
-const PARTIAL = /partial$/
 
 export interface RecoveryParts {
   storage: Storage
@@ -35,7 +34,9 @@ export async function recover(parts: RecoveryParts): Promise<void> {
 async function recoverDomain(domain: Domain, { domains, folders, journal }: RecoveryParts): Promise<void> {
   const { state } = domain.record
   const present = folders.present(domain.id)
-  if (UNFINISHED.includes(state)) {
+  if (await isStillSaved(domain, present)) {
+    await domains.setState(domain, 'saved')
+  } else if (UNFINISHED.includes(state)) {
     const reason = `Vivarium ended unexpectedly while this domain was ${state}.`
     await domains.store(domain, { state: 'crashed', stateReason: reason, stateVersion: '' })
     await journal.error(domain.id, 'domain.crashed', `${domain.name}: ${reason}`)
@@ -43,8 +44,26 @@ async function recoverDomain(domain: Domain, { domains, folders, journal }: Reco
   if (domain.record.state !== 'saved') {
     await rm(present.machine, { force: true })
   } else if (!(await fileExists(present.machine))) {
-    await domains.store(domain, { state: 'crashed', stateReason: 'The saved state is missing from the data folder.', stateVersion: '' })
+    await domains.store(domain, {
+      state: 'crashed',
+      stateReason: 'The saved state is missing from the data folder.',
+      stateVersion: '',
+    })
   }
+}
+
+/**
+ * A domain that was being started from a saved state has it still. With a disk of its own it may have written to that
+ * already, and a memory that is older than its disk would ruin it.
+ */
+async function isStillSaved(domain: Domain, present: StateFiles): Promise<boolean> {
+  const { state, stateVersion } = domain.record
+  return (
+    state === 'starting' &&
+    stateVersion !== '' &&
+    !(await fileExists(present.layer)) &&
+    (await fileExists(present.machine))
+  )
 }
 
 async function sweep({ storage, folders, domains }: RecoveryParts): Promise<void> {
@@ -69,6 +88,6 @@ async function keepOnly(folder: string, names: ReadonlySet<string>): Promise<voi
 
 async function removePartial(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
-    if (PARTIAL.test(name)) await rm(path.join(folder, name), { recursive: true, force: true })
+    if (name.endsWith('partial')) await rm(path.join(folder, name), { recursive: true, force: true })
   }
 }

@@ -27,8 +27,9 @@ export class SettingsService {
   }
 
   async update(change: Partial<SettingsView>): Promise<SettingsView> {
-    await this.storage.settings.put(change)
-    this.#settings = { ...this.#settings, ...change }
+    const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
+    await this.storage.settings.put(given)
+    this.#settings = { ...this.#settings, ...given }
     this.broadcast.publish({ topic: 'settings', payload: this.#settings })
     return this.#settings
   }

@@ -37,11 +37,16 @@ export class SnapshotService {
     const domain = this.parts.domains.forVerb(domainId, 'snapshot')
     const wanted = name ?? `Snapshot ${this.#of(domainId).length + 1}`
     return await exclusiveTask(this.parts, domain, {
+      kind: 'snapshot.create',
       title: `Taking a snapshot of ${domain.name}`,
       work: async ({ progress }) => {
         progress('Writing memory, devices and disk')
         const snapshot = await this.#take(domain, wanted, description)
-        await this.parts.journal.info(domainId, 'snapshot.created', `The snapshot ${wanted} of ${domain.name} was taken.`)
+        await this.parts.journal.info(
+          domainId,
+          'snapshot.created',
+          `The snapshot ${wanted} of ${domain.name} was taken.`,
+        )
         return snapshot.id
       },
     })
@@ -52,9 +57,14 @@ export class SnapshotService {
     const domain = this.parts.domains.forVerb(domainId, 'revert')
     const snapshot = this.#get(domainId, snapshotId)
     const damage = await this.#damage(domain, snapshot)
-    if (damage) throw new VmmError('damaged', `The snapshot ${snapshot.name} cannot be used: ${damage}`, { hint: 'Choose another one.' })
+    if (damage)
+      throw new VmmError('damaged', `The snapshot ${snapshot.name} cannot be used: ${damage}`, {
+        hint: 'Choose another one.',
+      })
+    this.parts.domains.forVerb(domainId, 'revert') // still: looking at the files took a while
     const wasLive = domain.run !== null
     return await exclusiveTask(this.parts, domain, {
+      kind: 'snapshot.revert',
       title: `Reverting ${domain.name} to ${snapshot.name}`,
       work: async (context) => {
         context.progress('Putting memory, devices and disk back')
@@ -68,9 +78,9 @@ export class SnapshotService {
 
   async rename(domainId: string, snapshotId: string, name: string, description: string): Promise<SnapshotView> {
     const domain = this.parts.domains.get(domainId)
-    const snapshot = this.#get(domainId, snapshotId)
+    this.#get(domainId, snapshotId)
     await this.parts.storage.snapshots.rename(snapshotId, name, description)
-    const renamed = { ...snapshot, name, description }
+    const renamed = { ...this.#get(domainId, snapshotId), name, description }
     this.parts.domains.snapshots.set(snapshotId, renamed)
     this.parts.domains.publish(domain)
     return await this.#view(domain, renamed)
@@ -79,14 +89,22 @@ export class SnapshotService {
   async delete(domainId: string, snapshotId: string): Promise<TaskView> {
     const domain = this.parts.domains.get(domainId)
     const snapshot = this.#get(domainId, snapshotId)
-    if (domain.taskId !== null) throw new VmmError('conflict', `${domain.name} is busy with another task.`, { hint: 'Wait until it has ended.' })
     return await exclusiveTask(this.parts, domain, {
+      kind: 'snapshot.delete',
       title: `Deleting the snapshot ${snapshot.name}`,
       work: async () => {
+        // first: whatever else is stored of the domain must not name a snapshot that is gone
+        await this.parts.domains.store(domain, ({ currentSnapshot }) =>
+          currentSnapshot === snapshotId ? { currentSnapshot: snapshot.parentId } : {},
+        )
         await this.parts.storage.snapshots.remove(snapshot)
-        this.#forget(domain, snapshot)
+        this.#forget(snapshot)
         await rm(this.parts.folders.snapshot(domainId, snapshotId).folder, { recursive: true, force: true })
-        await this.parts.journal.info(domainId, 'snapshot.deleted', `The snapshot ${snapshot.name} of ${domain.name} was deleted.`)
+        await this.parts.journal.info(
+          domainId,
+          'snapshot.deleted',
+          `The snapshot ${snapshot.name} of ${domain.name} was deleted.`,
+        )
       },
     })
   }
@@ -117,7 +135,7 @@ export class SnapshotService {
       await this.parts.domains.store(domain, { currentSnapshot: id })
       return record
     } catch (error) {
-      await rm(partial.folder, { recursive: true, force: true })
+      for (const { folder } of [partial, final]) await rm(folder, { recursive: true, force: true })
       throw error
     }
   }
@@ -146,6 +164,7 @@ export class SnapshotService {
     const files = folders.snapshot(domain.id, snapshot.id)
     const { run } = domain
     await run?.kill()
+    await domain.ending
     await domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
     await rm(present.machine, { force: true })
     if (await fileExists(files.layer)) await engine.copyLayer(files.layer, present.layer)
@@ -162,13 +181,12 @@ export class SnapshotService {
     })
   }
 
-  #forget(domain: Domain, removed: SnapshotRecord): void {
+  #forget(removed: SnapshotRecord): void {
     const { snapshots } = this.parts.domains
     snapshots.delete(removed.id)
     for (const snapshot of [...snapshots.values()]) {
       if (snapshot.parentId === removed.id) snapshots.set(snapshot.id, { ...snapshot, parentId: removed.parentId })
     }
-    if (domain.record.currentSnapshot === removed.id) domain.record = { ...domain.record, currentSnapshot: removed.parentId }
   }
 
   #of(domainId: string): SnapshotRecord[] {
@@ -178,7 +196,9 @@ export class SnapshotService {
   #get(domainId: string, snapshotId: string): SnapshotRecord {
     const snapshot = this.parts.domains.snapshots.get(snapshotId)
     if (snapshot?.domainId === domainId) return snapshot
-    throw new VmmError('not-found', 'There is no such snapshot.', { hint: 'Look at the list; it may have been deleted.' })
+    throw new VmmError('not-found', 'There is no such snapshot.', {
+      hint: 'Look at the list; it may have been deleted.',
+    })
   }
 
   async #view(domain: Domain, snapshot: SnapshotRecord): Promise<SnapshotView> {

@@ -3,18 +3,33 @@ import { asVmmError, VmmError } from '../../vmm/model/errors'
 import { GuestRun } from '../../vmm/machine/guest-run'
 import { identityOf } from '../../vmm/machine/identity'
 import { replayConsole, replayConsoleLines } from './console-tail'
+import type { BootSnapshots } from './boot-snapshots'
 import type { Domain } from './domain'
-import type { LifecycleParts } from './lifecycle'
+import type { DomainService } from './domains'
+import type { Folders } from './folders'
+import type { ImageService } from './images'
+import type { Journal } from './journal'
+import type { EngineCatalog } from '../../vmm/engine/catalog'
 import { machineSpec } from './machine-spec'
 import type { Supervisor } from './supervisor'
-import type { TaskContext } from './tasks'
+import type { TaskContext, TaskService } from './tasks'
+
+export interface StartParts {
+  domains: DomainService
+  engines: EngineCatalog
+  images: ImageService
+  bootSnapshots: BootSnapshots
+  folders: Folders
+  journal: Journal
+  tasks: TaskService
+}
 
 const ENTER = Uint8Array.of(0x0d)
 
 /** Brings a domain up in one of three ways: from its saved state, from a boot snapshot, or by booting. */
 export class Starter {
   constructor(
-    private readonly parts: LifecycleParts,
+    private readonly parts: StartParts,
     private readonly supervisor: Supervisor,
   ) {}
 
@@ -23,12 +38,18 @@ export class Starter {
     const before = domain.record
     await domains.setState(domain, 'starting')
     try {
-      const how = before.state === 'saved' ? await this.#resumeSaved(domain, context) : await this.#boot(domain, cold, context)
+      const how =
+        before.state === 'saved' ? await this.#resumeSaved(domain, context) : await this.#boot(domain, cold, context)
       await journal.info(domain.id, 'domain.started', `${domain.name} was started: ${how}.`)
     } catch (error) {
-      const ended = context.signal.aborted && before.state !== 'saved'
-      await domains.setState(domain, ended ? 'off' : before.state, ended ? '' : before.stateReason)
-      await journal.error(domain.id, 'domain.start-failed', asVmmError(error, `start ${domain.name}`).message)
+      await domain.run?.kill()
+      await domain.ending
+      const { state, stateReason } = before
+      const ended = context.signal.aborted && state !== 'saved'
+      await domains.observe(domain, ended ? { state: 'off', stateReason: '' } : { state, stateReason })
+      await journal
+        .error(domain.id, 'domain.start-failed', asVmmError(error, `start ${domain.name}`).message)
+        .catch(() => undefined) // the log may be what did not work; why the start did not is told below
       throw error
     }
   }
@@ -48,6 +69,7 @@ export class Starter {
     const run = await this.#run(domain, files.machine, false, context)
     domain.startedInstantly = false
     this.supervisor.watch(domain, run)
+    if (run.agentState === 'waiting') this.supervisor.awaitBoot(domain, run, null)
     await domains.store(domain, { state: 'running', stateReason: '', stateVersion: '' })
     await rm(files.machine, { force: true })
     return 'resumed from its saved state'
@@ -92,12 +114,21 @@ export class Starter {
       if (context.signal.aborted) throw error
       const { message } = asVmmError(error, 'resume')
       await this.parts.bootSnapshots.drop(place)
-      await this.parts.journal.warning(domain.id, 'domain.boot-snapshot-dropped', `The boot snapshot was not usable, so ${domain.name} boots: ${message}`)
+      await this.parts.journal.warning(
+        domain.id,
+        'domain.boot-snapshot-dropped',
+        `The boot snapshot was not usable, so ${domain.name} boots: ${message}`,
+      )
       return null
     }
   }
 
-  async #run(domain: Domain, resumeFrom: string | null, renewalRequired: boolean, context: TaskContext): Promise<GuestRun> {
+  async #run(
+    domain: Domain,
+    resumeFrom: string | null,
+    renewalRequired: boolean,
+    context: TaskContext,
+  ): Promise<GuestRun> {
     const { engines, images } = this.parts
     const { id, mac, spec } = domain.record
     return await GuestRun.start({

@@ -1,4 +1,5 @@
 import { asVmmError } from '../../vmm/model/errors'
+import { safeText } from '../../vmm/model/safe-text'
 import type { MachineEnd } from '../../vmm/engine/engine'
 import type { GuestRun } from '../../vmm/machine/guest-run'
 import type { BootSnapshots } from './boot-snapshots'
@@ -34,13 +35,13 @@ export class Supervisor {
       const sample = domain.count(counters)
       if (sample) broadcast.publish({ topic: 'load', payload: { id: domain.id, sample } })
     })
-    run.machine.onStall((reason) => void this.#stalled(domain, reason))
+    run.machine.onStall((reason) => void follow(this.#stalled(domain, run, reason)))
     run.onAgentChange(() => {
       domains.publish(domain)
       consoles.applySize(domain)
     })
     if (run.agentState === 'ready') consoles.applySize(domain)
-    void run.ended.then((end) => this.#ended(domain, run, end))
+    domain.ending = follow(run.ended.then((end) => this.#ended(domain, run, end)))
   }
 
   /** When a booting guest answers: keeps a boot snapshot if one is wanted, then gives it its own identity. */
@@ -48,41 +49,62 @@ export class Supervisor {
     const { bootSnapshots, journal } = this.parts
     const boot = async () => {
       if (!(await run.booted())) return
-      if (place && !run.touched && !(await bootSnapshots.exists(place))) await bootSnapshots.keep(domain, run, place)
+      if (place && !run.touched) await bootSnapshots.keep(domain, run, place).catch(warn)
       await run.introduce()
     }
-    boot().catch(async (error: unknown) => {
+    const warn = async (error: unknown) => {
       if (domain.run !== run) return
-      await journal.warning(domain.id, 'domain.boot-trouble', asVmmError(error, `finish the boot of ${domain.name}`).message)
-    })
+      await journal.warning(
+        domain.id,
+        'domain.boot-trouble',
+        asVmmError(error, `finish the boot of ${domain.name}`).message,
+      )
+    }
+    void follow(boot().catch(warn))
   }
 
-  async #stalled(domain: Domain, reason: string): Promise<void> {
+  async #stalled(domain: Domain, run: GuestRun, reason: string): Promise<void> {
+    if (domain.run !== run) return
     const { domains, journal } = this.parts
-    const message = `The host refused a write to the disk (${reason}). Make room, then resume.`
-    await domains.setState(domain, 'paused', message)
+    const message = `The host refused a write to the disk (${safeText(reason, 200)}). Make room, then resume.`
+    await domains.observe(domain, { state: 'paused', stateReason: message })
     await journal.error(domain.id, 'domain.stalled', `${domain.name} was paused: ${message}`)
   }
 
   async #ended(domain: Domain, run: GuestRun, end: MachineEnd): Promise<void> {
     if (domain.run !== run) return
-    const { domains, journal, remover } = this.parts
+    const { domains, journal } = this.parts
     domain.run = null
     domain.forgetCounters()
     domain.startedInstantly = false
-    if (end.how === 'crashed') {
-      await domains.setState(domain, 'crashed', end.reason)
+    const ended =
+      end.how === 'crashed'
+        ? { state: 'crashed' as const, stateReason: end.reason }
+        : { state: 'off' as const, stateReason: '' }
+    // what was saved before the machine ended is whole, however it ended
+    await domains.observe(domain, ({ state }) => (state === 'saved' ? {} : ended))
+    if (domain.record.state === 'crashed') {
       await journal.error(domain.id, 'domain.crashed', `${domain.name} crashed. ${end.reason}`)
-    } else if (domain.record.state !== 'saved') {
-      await domains.setState(domain, 'off')
+    } else if (domain.record.state === 'off') {
       if (end.how === 'reset') {
         await journal.info(domain.id, 'domain.rebooted', `${domain.name} rebooted.`)
-        return await this.onReset(domain)
+        await this.onReset(domain)
+        return
       }
       if (end.how === 'powered-off') await journal.info(domain.id, 'domain.powered-off', `${domain.name} powered off.`)
-    } else {
-      domains.publish(domain)
     }
-    if (domain.record.ephemeral && domain.taskId === null) await remover.destroy(domain)
+    if (domain.taskId === null) await this.removeIfDone(domain)
   }
+
+  /** An ephemeral domain goes when nothing runs in it any more. */
+  async removeIfDone(domain: Domain): Promise<void> {
+    if (domain.record.ephemeral && domain.run === null) await this.parts.remover.destroy(domain)
+  }
+}
+
+/** For work that nobody waits for. A log that cannot be written, as on a full disk, must not end main. */
+function follow(work: Promise<void>): Promise<void> {
+  return work.catch((error: unknown) => {
+    console.error('vivarium: what became of a machine could not be told:', error)
+  })
 }

@@ -18,11 +18,15 @@ export interface TaskContext {
 }
 
 export interface TaskPlan {
+  /** A stable word for what it does, such as `domain.start`. */
+  kind: string
+  /** Chosen by those who must know it before the task has begun. */
+  id?: string
   title: string
   domainId?: string
   cancellable?: boolean
   /** Returns the id of what came of it, or nothing. */
-  work(context: TaskContext): Promise<string | void>
+  work(context: TaskContext): Promise<string | undefined>
 }
 
 interface LiveTask {
@@ -81,10 +85,15 @@ export class TaskService {
       stepStartedAt: view.startedAt,
       publishedAt: 0,
     }
-    await this.storage.tasks.put(recordOf(view))
+    // known, and to be aborted, from here on
     this.#live.set(view.id, task)
+    const stored = this.storage.tasks.put(recordOf(view))
+    task.ended = stored.then(
+      () => this.#perform(task, plan),
+      () => void this.#live.delete(view.id),
+    )
+    await stored
     this.#publish(task)
-    task.ended = this.#perform(task, plan)
     return task.view
   }
 
@@ -98,7 +107,8 @@ export class TaskService {
   cancel(id: string): TaskView {
     const task = this.#live.get(id)
     if (!task) return this.get(id)
-    if (!task.view.cancellable) throw new VmmError('unsupported', 'This task cannot be cancelled.', { hint: 'Wait until it has ended.' })
+    if (!task.view.cancellable)
+      throw new VmmError('unsupported', 'This task cannot be cancelled.', { hint: 'Wait until it has ended.' })
     task.abort.abort()
     return task.view
   }
@@ -157,7 +167,8 @@ const INTERRUPTED = {
 
 function newView(plan: TaskPlan): TaskView {
   return {
-    id: randomUUID(),
+    id: plan.id ?? randomUUID(),
+    kind: plan.kind,
     title: plan.title,
     domainId: plan.domainId ?? null,
     state: 'running',
@@ -175,8 +186,8 @@ function newView(plan: TaskPlan): TaskView {
 }
 
 function recordOf(view: TaskView): TaskRecord {
-  const { id, title, domainId, state, startedAt, endedAt, failure, resultId } = view
-  return { id, title, domainId, state, startedAt, endedAt, failure, resultId }
+  const { id, kind, title, domainId, state, startedAt, endedAt, failure, resultId } = view
+  return { id, kind, title, domainId, state, startedAt, endedAt, failure, resultId }
 }
 
 function pastView(record: TaskRecord): TaskView {

@@ -21,6 +21,8 @@ export interface TrashParts {
 
 /** Deleted domains, with all they have, until the trash is emptied. */
 export class TrashService {
+  #turn: Promise<unknown> = Promise.resolve()
+
   constructor(private readonly parts: TrashParts) {}
 
   /** Moves a domain to the trash. */
@@ -32,8 +34,13 @@ export class TrashService {
       return
     }
     const domain = domains.forVerb(id, 'delete')
-    await domains.store(domain, { trashedAt: Date.now() })
-    domains.unlist(id)
+    domains.unlist(id) // before anything is awaited: nobody may start it now
+    try {
+      await domains.store(domain, { trashedAt: Date.now() })
+    } catch (error) {
+      domains.adopt(domain)
+      throw error
+    }
     await journal.info(id, 'domain.trashed', `${domain.name} was moved to the trash.`)
   }
 
@@ -49,33 +56,55 @@ export class TrashService {
   }
 
   /** Puts a domain back on the list, under another name if its own is taken by now. */
-  async restore(id: string): Promise<Domain> {
-    const { domains, journal } = this.parts
-    const stored = (await this.#stored()).find((candidate) => idOf(candidate) === id)
-    if (!stored) throw new VmmError('not-found', 'This domain is not in the trash.', { hint: 'It may have been restored already.' })
-    if (!stored.ok) throw new VmmError('damaged', stored.damaged.damage, { hint: 'It can only be deleted for good.' })
-    const domain = new Domain({ ...stored.record, trashedAt: null })
-    const { spec } = domain.record
-    const taken = domains.all().some((other) => other.name === spec.name)
-    await domains.store(domain, taken ? { spec: { ...spec, name: domains.freeName(spec.name) } } : {})
-    domains.adopt(domain)
-    await journal.info(id, 'domain.restored', `${domain.name} was restored from the trash.`)
-    return domain
+  restore(id: string): Promise<Domain> {
+    return this.#inTurn(() => this.#restore(id))
   }
 
   async empty(ids: string[] | undefined): Promise<TaskView> {
     const trashed = (await this.#stored()).map(idOf)
     const chosen = ids === undefined ? trashed : trashed.filter((id) => ids.includes(id))
     return await this.parts.tasks.start({
+      kind: 'trash.empty',
       title: 'Emptying the trash',
       work: async ({ progress }) => {
         for (const [index, id] of chosen.entries()) {
           progress('Deleting', index, chosen.length, 'steps')
-          await this.parts.remover.removeStored(id)
-          await this.parts.journal.info(id, 'domain.deleted', 'A domain was deleted for good.')
+          await this.#inTurn(() => this.#delete(id))
         }
       },
     })
+  }
+
+  async #restore(id: string): Promise<Domain> {
+    const { domains, journal } = this.parts
+    const stored = (await this.#stored()).find((candidate) => idOf(candidate) === id)
+    if (!stored)
+      throw new VmmError('not-found', 'This domain is not in the trash.', {
+        hint: 'It may have been restored already.',
+      })
+    if (!stored.ok) throw new VmmError('damaged', stored.damaged.damage, { hint: 'It can only be deleted for good.' })
+    const { spec } = stored.record
+    const name = domains.isTaken(spec.name) ? domains.freeName(spec.name) : spec.name
+    const domain = new Domain({ ...stored.record, trashedAt: null, spec: { ...spec, name } })
+    await domains.claimName(name, async () => {
+      await domains.store(domain, {})
+      domains.adopt(domain)
+    })
+    await journal.info(id, 'domain.restored', `${domain.name} was restored from the trash.`)
+    return domain
+  }
+
+  async #delete(id: string): Promise<void> {
+    if (!(await this.parts.storage.domains.isTrashed(id))) return
+    await this.parts.remover.removeStored(id)
+    await this.parts.journal.info(id, 'domain.deleted', 'A domain was deleted for good.')
+  }
+
+  /** A domain is restored or deleted, one after the other, never half of each. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
   }
 
   async #stored(): Promise<StoredDomain[]> {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { open, rm, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
-import { VmmError } from '../../vmm/model/errors'
+import { asVmmError, VmmError } from '../../vmm/model/errors'
 import type { Folders } from './folders'
+import type { ClientSession } from './session'
 
 /** Uploads one client may have open at a time. */
 const OPEN_LIMIT = 4
@@ -11,40 +12,60 @@ interface Upload {
   file: string
   handle: FileHandle
   bytes: number
+  /** How much has come, and how much of that is in the file. */
   received: number
+  written: number
   owner: object
 }
 
 /** Files that a browser sends in pieces, because it has no path on this host to give. */
 export class UploadService {
   readonly #uploads = new Map<string, Upload>()
+  /** Owners of uploads that are being opened. */
+  readonly #opening: object[] = []
 
   constructor(private readonly folders: Folders) {}
 
-  async begin(owner: object, bytes: number): Promise<string> {
-    if ([...this.#uploads.values()].filter((upload) => upload.owner === owner).length >= OPEN_LIMIT) {
+  async begin(owner: ClientSession, bytes: number): Promise<string> {
+    const owners = [...this.#opening, ...[...this.#uploads.values()].map((upload) => upload.owner)]
+    if (owners.filter((other) => other === owner).length >= OPEN_LIMIT) {
       throw new VmmError('conflict', 'Too many uploads at once.', { hint: 'Wait until one has ended.' })
     }
     const id = randomUUID()
     const file = path.join(this.folders.uploads, id)
-    this.#uploads.set(id, { file, handle: await open(file, 'wx', 0o600), bytes, received: 0, owner })
+    this.#opening.push(owner)
+    try {
+      this.#uploads.set(id, { file, handle: await open(file, 'wx', 0o600), bytes, received: 0, written: 0, owner })
+    } finally {
+      this.#opening.splice(this.#opening.indexOf(owner), 1)
+    }
+    if (owner.signal.aborted) await this.discard(id)
     return id
   }
 
-  /** Chunks come in order, without gaps. */
+  /** Chunks come in order, without gaps. An upload that the disk refuses is given up. */
   async chunk(owner: object, id: string, offset: number, bytes: Uint8Array): Promise<void> {
     const upload = this.#get(owner, id)
     if (offset !== upload.received || offset + bytes.byteLength > upload.bytes) {
-      throw new VmmError('invalid', 'The upload does not continue where it stopped.', { hint: 'Begin the upload again.' })
+      throw new VmmError('invalid', 'The upload does not continue where it stopped.', {
+        hint: 'Begin the upload again.',
+      })
     }
     upload.received += bytes.byteLength
-    await upload.handle.write(bytes, 0, bytes.byteLength, offset)
+    try {
+      // not `write`: on a disk that fills up it takes a part and says nothing
+      await upload.handle.writeFile(bytes)
+      upload.written += bytes.byteLength
+    } catch (error) {
+      await this.discard(id)
+      throw asVmmError(error, 'store the upload')
+    }
   }
 
   /** The path of a finished upload; `discard` removes it. */
   path(owner: object, id: string): string {
     const upload = this.#get(owner, id)
-    if (upload.received === upload.bytes) return upload.file
+    if (upload.written === upload.bytes) return upload.file
     throw new VmmError('invalid', 'The upload is not complete.', { hint: 'Begin the upload again.' })
   }
 
@@ -63,7 +84,7 @@ export class UploadService {
 
   #get(owner: object, id: string): Upload {
     const upload = this.#uploads.get(id)
-    if (upload && upload.owner === owner) return upload
+    if (upload?.owner === owner) return upload
     throw new VmmError('not-found', 'There is no such upload.', { hint: 'Begin the upload again.' })
   }
 }

@@ -40,6 +40,7 @@ export const foundation: readonly string[] = [
 
   `CREATE TABLE tasks (
     id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
     title TEXT NOT NULL,
     domain_id TEXT,
     state TEXT NOT NULL,

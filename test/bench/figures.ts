@@ -16,7 +16,9 @@ export function report({ name, values, unit, atMost }: Figure): void {
   const text = (value: number) => `${value.toPrecision(3)}${unit}`
   const middle = median(sorted)
   const spread = `${text(sorted[0] ?? NaN)} to ${text(sorted.at(-1) ?? NaN)}, n = ${sorted.length}`
-  console.log(`${middle <= atMost ? 'met    ' : 'NOT MET'}  ${name}: ${text(middle)} (${spread}; promised: at most ${text(atMost)})`)
+  console.log(
+    `${middle <= atMost ? 'met    ' : 'NOT MET'}  ${name}: ${text(middle)} (${spread}; promised: at most ${text(atMost)})`,
+  )
 }
 
 export function median(values: number[]): number {

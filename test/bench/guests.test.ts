@@ -39,7 +39,12 @@ test('instant start against cold boot', async () => {
   }
   console.log(`cold boot: median ${(median(pairs.map(({ cold }) => cold)) / 1000).toFixed(2)} s`)
   console.log(`instant start: median ${median(pairs.map(({ instant }) => instant)).toFixed(0)} ms`)
-  report({ name: 'instant start / cold boot', values: pairs.map(({ cold, instant }) => instant / cold), unit: 'x', atMost: 1 / 15 })
+  report({
+    name: 'instant start / cold boot',
+    values: pairs.map(({ cold, instant }) => instant / cold),
+    unit: 'x',
+    atMost: 1 / 15,
+  })
 })
 
 test('an idle and a paused guest', async () => {

@@ -37,7 +37,11 @@ test('a call there and back, over each transport', async () => {
   const folder = temporaryFolder()
   const vivarium = await openVivarium(folder)
   const stopLocal = await serveLocal(vivarium.services, socketAddress(folder))
-  const browsers = await serveBrowsers({ services: vivarium.services, uiFolder: path.resolve('.vite/renderer'), port: 0 })
+  const browsers = await serveBrowsers({
+    services: vivarium.services,
+    uiFolder: path.resolve('.vite/renderer'),
+    port: 0,
+  })
   const local = await connectLocal(socketAddress(folder))
   const name = (transport: string) => `call over the ${transport}, p99`
   report({ name: name('local socket'), values: await p99(connectClient(local)), unit: ' ms', atMost: 10 })

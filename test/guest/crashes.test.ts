@@ -28,7 +28,9 @@ async function crashAndRestart(): Promise<void> {
 }
 
 function partialFiles(): string[] {
-  return readdirSync(path.join(folder, 'domains'), { recursive: true }).map(String).filter((name) => name.includes('partial'))
+  return readdirSync(path.join(folder, 'domains'), { recursive: true })
+    .map(String)
+    .filter((name) => name.includes('partial'))
 }
 
 test('a guest process that is killed leaves a crashed domain, and the others do not notice', async () => {
@@ -65,7 +67,13 @@ test('kill -9 of main at any moment of a save: a whole saved state, or none', as
     const mark = `mark-${ms}`
     await shell(main.call, id, `echo ${mark} > /root/note`)
     const save = main.call('domains.save', { id }).then((task) => finish(main.call, task))
-    const acknowledged = await Promise.race([save.then(() => true, () => false), delay(ms, false)])
+    const acknowledged = await Promise.race([
+      save.then(
+        () => true,
+        () => false,
+      ),
+      delay(ms, false),
+    ])
     await crashAndRestart()
     save.catch(() => undefined)
     const { state } = await main.call('domains.get', { id })
@@ -82,14 +90,22 @@ test('kill -9 of main at any moment of a snapshot: a whole one, or none', async 
   for (const ms of [5, 100, 250, 500]) {
     const before = (await main.call('snapshots.list', { id })).length
     const create = main.call('snapshots.create', { id, name: `At ${ms}` }).then((task) => finish(main.call, task))
-    const acknowledged = await Promise.race([create.then(() => true, () => false), delay(ms, false)])
+    const acknowledged = await Promise.race([
+      create.then(
+        () => true,
+        () => false,
+      ),
+      delay(ms, false),
+    ])
     await crashAndRestart()
     create.catch(() => undefined)
     const snapshots = await main.call('snapshots.list', { id })
     expect(snapshots.length - before).toBeLessThanOrEqual(1)
     if (acknowledged) expect(snapshots.length).toBe(before + 1)
     expect(snapshots.every(({ damage }) => damage === '')).toBe(true)
-    expect(readdirSync(path.join(folder, 'domains', id, 'snapshots')).sort()).toEqual(snapshots.map((one) => one.id).sort())
+    expect(readdirSync(path.join(folder, 'domains', id, 'snapshots')).sort()).toEqual(
+      snapshots.map((one) => one.id).sort(),
+    )
     await finish(main.call, main.call('domains.start', { id }))
     await until(main.call, id, (domain) => domain.agent === 'ready')
   }
@@ -99,7 +115,10 @@ test('kill -9 of main with an ephemeral domain: nothing of it is left', async ()
   const ids = async () => (await main.call('domains.list', {})).map((domain) => domain.id).sort()
   const before = await ids()
   const { imageId } = await main.call('domains.get', { id })
-  const { id: passing } = await main.call('domains.create', { spec: { name: 'Passing', engine: 'embedded', imageId }, ephemeral: true })
+  const { id: passing } = await main.call('domains.create', {
+    spec: { name: 'Passing', engine: 'embedded', imageId },
+    ephemeral: true,
+  })
   await finish(main.call, main.call('domains.start', { id: passing }))
   await crashAndRestart()
   expect(await ids()).toEqual(before)

@@ -21,13 +21,17 @@ test('a flood on the console stays bounded, for a reader that keeps up and for o
   const before = process.memoryUsage().rss
   const { end: start } = await call('console.read', { id, offset: 0 })
   // raw bytes of every kind: controls, escape sequences, broken UTF-8
-  const line = '(printf "\\033]0;title\\007\\033[31m\\377\\376\\200\\033[2J\\033]52;c;aGk=\\007"; head -c 3000 /dev/urandom) > /root/junk'
+  const line =
+    '(printf "\\033]0;title\\007\\033[31m\\377\\376\\200\\033[2J\\033]52;c;aGk=\\007"; head -c 3000 /dev/urandom) > /root/junk'
   await shell(call, id, line)
-  await call('console.write', { id, bytes: Buffer.from('for i in $(seq 2500); do cat /root/junk; done; echo; echo the-end\r') })
+  await call('console.write', {
+    id,
+    bytes: Buffer.from('for i in $(seq 2500); do cat /root/junk; done; echo; echo the-end\r'),
+  })
   let offset = start
   let skipped = 0
   let longest = 0
-  for (let seen = ''; !seen.includes('\nthe-end'); ) {
+  for (let seen = ''; !seen.includes('\nthe-end');) {
     const asked = performance.now()
     const chunk = await call('console.read', { id, offset, waitMs: 20_000 })
     longest = Math.max(longest, performance.now() - asked)
@@ -48,7 +52,11 @@ test('a flood on the console stays bounded, for a reader that keeps up and for o
 test('an agent that talks nonsense is given up on, not believed', async () => {
   const { call } = vivarium
   // the agent's own line, used by the guest for something else
-  await shell(call, id, 'setsid sh -c "sleep 1; while :; do head -c 100000 /dev/urandom; echo \'{}\'; done > /dev/ttyS1" >/dev/null 2>&1 &')
+  await shell(
+    call,
+    id,
+    'setsid sh -c "sleep 1; while :; do head -c 100000 /dev/urandom; echo \'{}\'; done > /dev/ttyS1" >/dev/null 2>&1 &',
+  )
   const outcome = await Promise.race([
     shell(call, id, 'sleep 3; echo survived').catch((error: unknown) => error),
     new Promise((resolve) => setTimeout(resolve, 60_000, 'hung')),

@@ -47,7 +47,7 @@ test('typing into the console reaches the shell', async () => {
   const { end } = await call('console.read', { id: first, offset: 0 })
   await call('console.write', { id: first, bytes: Buffer.from('echo $((6 * 7))\r') })
   let text = ''
-  for (let offset = end; !text.includes('\r\n42\r\n'); ) {
+  for (let offset = end; !text.includes('\r\n42\r\n');) {
     const chunk = await call('console.read', { id: first, offset, waitMs: 10_000 })
     expect(chunk.bytes.byteLength, `no answer after ${text}`).toBeGreaterThan(0)
     offset = chunk.offset + chunk.bytes.byteLength
@@ -138,7 +138,9 @@ test('counters tell load while a guest works', async () => {
   events.length = 0
   await exec(call, first, ['sh', '-c', 'i=0; while [ $i -lt 60000 ]; do i=$((i + 1)); done'])
   await expect
-    .poll(() => events.filter((event) => event.topic === 'load' && event.payload.id === first).length, { timeout: 20_000 })
+    .poll(() => events.filter((event) => event.topic === 'load' && event.payload.id === first).length, {
+      timeout: 20_000,
+    })
     .toBeGreaterThan(1)
   const samples = await call('domains.load', { id: first })
   expect(Math.max(...samples.map((sample) => sample.instructionsPerSecond))).toBeGreaterThan(1e6)

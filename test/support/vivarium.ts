@@ -1,5 +1,13 @@
 import path from 'node:path'
-import type { CallArgs, CallName, CallResult, ContractEvent, DomainView, TaskView, Topic } from '../../src-main/contract'
+import type {
+  CallArgs,
+  CallName,
+  CallResult,
+  ContractEvent,
+  DomainView,
+  TaskView,
+  Topic,
+} from '../../src-main/contract'
 import { VmmError } from '../../src-main/contract'
 import { openServices, type Services } from '../../src-main/services'
 import { forkGuests } from '../../vmm/engine/guest-process'
@@ -45,7 +53,12 @@ export async function finish(call: Call, started: TaskView | Promise<TaskView>):
 }
 
 /** Waits until `check` holds for the domain. */
-export async function until(call: Call, id: string, check: (domain: DomainView) => boolean, withinMs = 120_000): Promise<DomainView> {
+export async function until(
+  call: Call,
+  id: string,
+  check: (domain: DomainView) => boolean,
+  withinMs = 120_000,
+): Promise<DomainView> {
   const deadline = Date.now() + withinMs
   for (;;) {
     const domain = await call('domains.get', { id })
@@ -83,7 +96,11 @@ export async function shell(call: Call, id: string, line: string): Promise<strin
 }
 
 /** A new domain of the starter image, running, with its agent answering. */
-export async function startDomain(call: Call, name: string, more: { memoryMiB?: number; diskMiB?: number } = {}): Promise<string> {
+export async function startDomain(
+  call: Call,
+  name: string,
+  more: { memoryMiB?: number; diskMiB?: number } = {},
+): Promise<string> {
   const { resultId: imageId } = await finish(call, call('images.prepareStarter', {}))
   const { id } = await call('domains.create', { spec: { name, engine: 'embedded', imageId, ...more } })
   await finish(call, call('domains.start', { id }))

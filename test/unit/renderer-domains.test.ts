@@ -45,6 +45,7 @@ function domain(fields: Partial<DomainView>): DomainView {
 function task(fields: Partial<TaskView>): TaskView {
   return {
     id: 't1',
+    kind: 'domain.start',
     title: 'Work',
     domainId: null,
     state: 'running',

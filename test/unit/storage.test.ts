@@ -79,7 +79,7 @@ describe('the schema', () => {
     ["INSERT INTO domains VALUES ('a', '{}', NULL, 'off', '', '', NULL, 0, 1, NULL)", 'NOT NULL'],
     ["INSERT INTO settings VALUES ('theme', x'00')", 'TEXT'],
     ["INSERT INTO audit VALUES (NULL, 'then', NULL, 'e', 'info', '')", 'INTEGER'],
-    ["INSERT INTO tasks VALUES ('a', 't', NULL, 'done', 0.5, NULL, NULL, '')", 'INTEGER'],
+    ["INSERT INTO tasks VALUES ('a', 'k', 't', NULL, 'done', 0.5, NULL, NULL, '')", 'INTEGER'],
     ["INSERT INTO images VALUES ('a', 'n', 'disk', '[]', '', 'yes', 1)", 'INTEGER'],
   ])('%s is refused', async (statement, why) => {
     const { file } = await folderWith()
@@ -143,9 +143,9 @@ describe('a damaged row', () => {
   })
 
   test.each([
-    ['a task whose failure is not JSON', "INSERT INTO tasks VALUES ('t', 'T', NULL, 'failed', 1, 2, '{', '')"],
-    ['a task whose failure is a number', "INSERT INTO tasks VALUES ('t', 'T', NULL, 'failed', 1, 2, '5', '')"],
-    ['a task in no known state', "INSERT INTO tasks VALUES ('t', 'T', NULL, 'dreaming', 1, 2, NULL, '')"],
+    ['a task whose failure is not JSON', "INSERT INTO tasks VALUES ('t', 'k', 'T', NULL, 'failed', 1, 2, '{', '')"],
+    ['a task whose failure is a number', "INSERT INTO tasks VALUES ('t', 'k', 'T', NULL, 'failed', 1, 2, '5', '')"],
+    ['a task in no known state', "INSERT INTO tasks VALUES ('t', 'k', 'T', NULL, 'dreaming', 1, 2, NULL, '')"],
     ['an image of no known kind', "INSERT INTO images VALUES ('i', 'I', 'tape', '[]', '', 0, 1)"],
     [
       'an image whose file is a path',
@@ -237,7 +237,7 @@ describe('transactions', () => {
 
   test('old tasks are forgotten, new ones are not', async () => {
     const storage = await open(temporaryFolder())
-    const task = { title: 'T', domainId: null, state: 'done' as const, endedAt: 1, failure: null, resultId: '' }
+    const task = { kind: 'domain.start', title: 'T', domainId: null, state: 'done' as const, endedAt: 1, failure: null, resultId: '' }
     for (let n = 1; n <= 230; n++) await storage.tasks.put({ ...task, id: `t${n}`, startedAt: n })
 
     const kept = await storage.tasks.list()

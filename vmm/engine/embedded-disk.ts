@@ -169,7 +169,7 @@ export class LayeredDisk {
 
   #read(offset: number, length: number): Uint8Array {
     const data = Buffer.alloc(length)
-    for (let at = 0; at < length; ) {
+    for (let at = 0; at < length;) {
       const position = offset + at
       const own = this.#has(Math.floor(position / BLOCK))
       const part = Math.min(length - at, this.#runFrom(position, own, length - at))
@@ -188,7 +188,7 @@ export class LayeredDisk {
   }
 
   #write(offset: number, data: Uint8Array): void {
-    for (let at = 0; at < data.byteLength; ) {
+    for (let at = 0; at < data.byteLength;) {
       const position = offset + at
       const part = Math.min(data.byteLength - at, BLOCK - (position % BLOCK))
       const block = Math.floor(position / BLOCK)

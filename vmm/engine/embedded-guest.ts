@@ -49,16 +49,19 @@ async function answer(request: GuestRequest): Promise<void> {
   }
 }
 
-function perform(request: GuestRequest): unknown {
+async function perform(request: GuestRequest): Promise<unknown> {
   switch (request.type) {
     case 'start':
-      return host.start(request.spec)
+      await host.start(request.spec)
+      return null
     case 'pause':
-      return host.pause()
+      host.pause()
+      return null
     case 'resume':
-      return host.resume()
+      host.resume()
+      return null
     case 'save':
-      return host.save(request.file, request.compress, request.layerCopy)
+      return await host.save(request.file, request.compress, request.layerCopy)
     case 'counters':
       return host.counters()
   }

@@ -82,14 +82,17 @@ export class EmbeddedHost {
   /** The state and the disk layer are of one moment; packing goes on while the guest does. */
   async save(file: string, compress: boolean, layerCopy: string | null): Promise<SavedState> {
     const emulator = this.#running()
+    if (this.#disk?.stalled) {
+      throw new VmmError('disk-full', "A write to the guest's disk still waits for the host.", {
+        hint: 'Make room on the disk that holds the Vivarium data folder, resume the domain, and try again.',
+      })
+    }
     let state: ArrayBuffer
     this.#pacer.hold('saving')
     try {
       state = await emulator.save_state()
-      if (layerCopy !== null && this.#disk !== null) {
-        this.#disk.flush()
-        await copyLayer(this.#disk.layer, layerCopy)
-      }
+      this.#disk?.flush()
+      if (layerCopy !== null && this.#disk !== null) await copyLayer(this.#disk.layer, layerCopy)
     } finally {
       this.#pacer.release('saving')
     }
@@ -213,5 +216,5 @@ export class EmbeddedHost {
 
 async function bufferOf(path: string): Promise<ArrayBuffer> {
   const content = await readFile(path)
-  return content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength) as ArrayBuffer
+  return content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength)
 }

@@ -1,6 +1,8 @@
+import * as v from 'valibot'
 import type { Counters } from '../model/counters'
 import { VmmError } from '../model/errors'
-import { AGENT_PORT, CONSOLE_PORT, type FromGuest, type GuestRequest, type ToGuest } from './embedded-protocol'
+import { CountersMessage, readGuestMessage, type GuestMessage } from './embedded-messages'
+import { AGENT_PORT, CONSOLE_PORT, type GuestRequest, type ToGuest } from './embedded-protocol'
 import type { Machine, MachineEnd, MachineSpec, SavedState, SerialPort } from './engine'
 import type { GuestProcess } from './guest-process'
 
@@ -34,7 +36,7 @@ export class EmbeddedMachine implements Machine {
     this.pid = process.pid
     this.console = this.#port(CONSOLE_PORT)
     this.agentPort = this.#port(AGENT_PORT)
-    process.onMessage((message) => this.#receive(message as FromGuest))
+    process.onMessage((message) => this.#receive(readGuestMessage(message)))
     this.ended = new Promise((resolve) => {
       process.onExit((how) => {
         const crash: MachineEnd = { how: 'crashed', reason: `The guest process ended unexpectedly: ${how}.` }
@@ -62,7 +64,7 @@ export class EmbeddedMachine implements Machine {
   }
 
   async counters(): Promise<Counters> {
-    return (await this.#ask({ type: 'counters' })) as Counters
+    return v.parse(CountersMessage, await this.#ask({ type: 'counters' }))
   }
 
   onCounters(listener: (counters: Counters) => void): () => void {
@@ -101,14 +103,21 @@ export class EmbeddedMachine implements Machine {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(seq)
-        reject(new VmmError('timeout', `The guest process did not answer to '${request.type}'.`, { hint: 'Use Force Off.' }))
+        reject(
+          new VmmError('timeout', `The guest process did not answer to '${request.type}'.`, { hint: 'Use Force Off.' }),
+        )
       }, ANSWER_WITHIN_MS)
       this.#waiting.set(seq, { resolve, reject, timer })
-      this.#post({ ...request, seq } as GuestRequest)
+      this.#post({ ...request, seq })
     })
   }
 
-  #receive(message: FromGuest): void {
+  #receive(message: GuestMessage | null): void {
+    if (message === null) {
+      this.#intent ??= { how: 'crashed', reason: 'The guest process sent what is not understood, and was ended.' }
+      this.process.kill()
+      return
+    }
     switch (message.type) {
       case 'reply':
         this.#settle(message)
@@ -131,7 +140,7 @@ export class EmbeddedMachine implements Machine {
     }
   }
 
-  #settle(reply: Extract<FromGuest, { type: 'reply' }>): void {
+  #settle(reply: Extract<GuestMessage, { type: 'reply' }>): void {
     const waiting = this.#waiting.get(reply.seq)
     if (!waiting) return
     this.#waiting.delete(reply.seq)

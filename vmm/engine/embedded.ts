@@ -38,17 +38,26 @@ export class EmbeddedEngine implements Engine {
     return copyLayer(from, to)
   }
 
-  async start(spec: MachineSpec): Promise<EmbeddedMachine> {
+  async start(spec: MachineSpec, signal?: AbortSignal): Promise<EmbeddedMachine> {
     await Promise.all(filesOf(spec).map(requireFile))
+    if (signal?.aborted) throw cancelled()
     const machine = new EmbeddedMachine(this.spawn())
+    const abort = () => void machine.kill()
+    signal?.addEventListener('abort', abort)
     try {
       await machine.start(spec)
     } catch (error) {
       await machine.kill()
-      throw error
+      throw signal?.aborted ? cancelled() : error
+    } finally {
+      signal?.removeEventListener('abort', abort)
     }
     return machine
   }
+}
+
+function cancelled(): VmmError {
+  return new VmmError('cancelled', 'The start was cancelled.')
 }
 
 function filesOf(spec: MachineSpec): string[] {

@@ -109,7 +109,9 @@ export interface Engine {
   checkState(file: string): Promise<string>
   /** Copies a disk layer that no machine is using; the copy is whole or absent. */
   copyLayer(from: string, to: string): Promise<void>
-  /** Starts a machine, running. Fails with a `VmmError` that says what is wrong with the spec or the files. */
-  start(spec: MachineSpec): Promise<Machine>
+  /**
+   * Starts a machine, running. Fails with a `VmmError` that says what is wrong with the spec or the files, or, when
+   * `signal` fires before it runs, with kind `cancelled`.
+   */
+  start(spec: MachineSpec, signal?: AbortSignal): Promise<Machine>
 }
-

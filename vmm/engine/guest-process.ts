@@ -27,14 +27,19 @@ export function forkGuests(entryFile: string): SpawnGuest {
     return {
       pid: child.pid,
       send: (message) => {
-        if (child.connected) child.send(message as object)
+        // a process that has just died refuses it; that it is dead, its exit tells
+        if (child.connected) child.send(message as object, () => undefined)
       },
       onMessage: (receive) => {
         child.on('message', receive)
       },
       onExit: (ended) => {
-        child.once('error', (error) => ended(`it could not be started: ${error.message}`))
-        child.once('exit', (code, signal) => ended(signal ? `it was ended by ${signal}` : `it exited with status ${code}`))
+        child.on('error', (error) => {
+          if (child.pid === undefined) ended(`it could not be started: ${error.message}`)
+        })
+        child.once('exit', (code, signal) =>
+          ended(signal ? `it was ended by ${signal}` : `it exited with status ${code}`),
+        )
       },
       kill: () => {
         child.kill('SIGKILL')

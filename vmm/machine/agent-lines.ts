@@ -16,7 +16,8 @@ export class LineReader {
       const byte = bytes[at]
       if (byte !== NEWLINE && byte !== SENTINEL) continue
       this.#keep(bytes.subarray(start, at))
-      if (byte === NEWLINE && !this.#overlong && this.#length > 0) lines.push(this.#line.toString('utf8', 0, this.#length))
+      if (byte === NEWLINE && !this.#overlong && this.#length > 0)
+        lines.push(this.#line.toString('utf8', 0, this.#length))
       this.#length = 0
       this.#overlong = false
       start = at + 1

@@ -101,7 +101,11 @@ export class GuestAgent {
       }
       const timer = setTimeout(() => {
         settle()
-        reject(new VmmError('timeout', 'The guest agent did not answer in time.', { hint: 'Use the console, or Force Off.' }))
+        reject(
+          new VmmError('timeout', 'The guest agent did not answer in time.', {
+            hint: 'Use the console, or Force Off.',
+          }),
+        )
       }, withinMs)
       this.#waiting = {
         accept: (answer) => {
@@ -128,7 +132,9 @@ export class GuestAgent {
 function encodeRequest(command: string, args: Record<string, unknown>): Uint8Array {
   const line = Buffer.from(`${JSON.stringify({ execute: command, arguments: args })}\n`)
   if (line.byteLength <= REQUEST_LIMIT) return line
-  throw new VmmError('invalid', 'The request to the guest agent is too long.', { hint: 'Pass fewer or shorter arguments.' })
+  throw new VmmError('invalid', 'The request to the guest agent is too long.', {
+    hint: 'Pass fewer or shorter arguments.',
+  })
 }
 
 function parseAnswer(line: string): Record<string, unknown> | null {

@@ -50,7 +50,8 @@ export class GuestExec {
         // once the agent has told the end it forgets the command; all output is in the files by then
         const status = await this.commands.execStatus(this.#pid)
         const taken = await this.#take('out', status.exited, (stdout) => onOutput({ stdout, stderr: NOTHING }))
-        const quiet = taken + (await this.#take('err', status.exited, (stderr) => onOutput({ stdout: NOTHING, stderr }))) === 0
+        const quiet =
+          taken + (await this.#take('err', status.exited, (stderr) => onOutput({ stdout: NOTHING, stderr }))) === 0
         if (status.exited) return { exitCode: status.exitCode, signal: status.signal }
         pause = quiet ? Math.min(PAUSE_MS.most, pause * 1.5) : PAUSE_MS.least
         await delay(pause)
@@ -107,7 +108,10 @@ export class GuestExec {
     try {
       await this.commands.close(this.#handles.out)
       await this.commands.close(this.#handles.err)
-      await this.commands.exec('/bin/rm', ['in', 'out', 'err'].map((ending) => `${this.#files}.${ending}`))
+      await this.commands.exec(
+        '/bin/rm',
+        ['in', 'out', 'err'].map((ending) => `${this.#files}.${ending}`),
+      )
     } catch {
       // the guest is gone or busy; what is left is a few files in its memory
     }

@@ -56,7 +56,11 @@ export class GuestCommands {
   }
 
   /** Runs a short program to its end. Fails with kind `guest` when it does not succeed within `withinMs`. */
-  async run(path: string, args: string[], options: { input?: Uint8Array; withinMs?: number } = {}): Promise<CommandStatus> {
+  async run(
+    path: string,
+    args: string[],
+    options: { input?: Uint8Array; withinMs?: number } = {},
+  ): Promise<CommandStatus> {
     const pid = await this.exec(path, args, { ...options, capture: true })
     const deadline = performance.now() + (options.withinMs ?? 10_000)
     for (let pause = 5; ; pause = Math.min(100, pause * 2)) {
@@ -72,7 +76,11 @@ export class GuestCommands {
   }
 
   async read(handle: number): Promise<{ bytes: Uint8Array; eof: boolean }> {
-    const answer = check(Read, await this.agent.call('guest-file-read', { handle, count: READ_BYTES }), 'guest-file-read')
+    const answer = check(
+      Read,
+      await this.agent.call('guest-file-read', { handle, count: READ_BYTES }),
+      'guest-file-read',
+    )
     return { bytes: Buffer.from(answer['buf-b64'], 'base64'), eof: answer.eof }
   }
 
@@ -105,5 +113,7 @@ export class GuestCommands {
 function check<S extends v.GenericSchema>(schema: S, answer: unknown, command: string): v.InferOutput<S> {
   const result = v.safeParse(schema, answer)
   if (result.success) return result.output
-  throw new VmmError('guest', `The guest agent gave a malformed answer to '${command}'.`, { context: { issue: result.issues[0].message } })
+  throw new VmmError('guest', `The guest agent gave a malformed answer to '${command}'.`, {
+    context: { issue: result.issues[0].message },
+  })
 }

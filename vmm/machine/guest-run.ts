@@ -57,7 +57,7 @@ export class GuestRun {
 
   /** Starts the machine. A resumed one is handed out only when its identity is its own again. */
   static async start(options: GuestRunOptions): Promise<GuestRun> {
-    const run = new GuestRun(await options.engine.start(options.spec), options)
+    const run = new GuestRun(await options.engine.start(options.spec, options.signal), options)
     const abort = () => void run.kill()
     options.signal?.addEventListener('abort', abort)
     try {
@@ -92,9 +92,13 @@ export class GuestRun {
   /** For commands in the guest. Fails with kind `guest` while no agent answers. */
   get commands(): GuestCommands {
     if (this.agentState !== 'ready') {
-      throw new VmmError('guest', this.agentState === 'none' ? 'This guest has no agent.' : 'The guest is still starting.', {
-        hint: this.agentState === 'none' ? 'Use its console.' : 'Try again in a moment.',
-      })
+      throw new VmmError(
+        'guest',
+        this.agentState === 'none' ? 'This guest has no agent.' : 'The guest is still starting.',
+        {
+          hint: this.agentState === 'none' ? 'Use its console.' : 'Try again in a moment.',
+        },
+      )
     }
     this.touched = true
     return this.#requireCommands()
@@ -148,7 +152,7 @@ export class GuestRun {
   async #endsWithin(ms: number, signal: AbortSignal): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined
     const over = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), ms)
+      timer = setTimeout(() => resolve(false), signal.aborted ? 0 : ms)
       signal.addEventListener('abort', () => resolve(false), { once: true })
     })
     const gone = await Promise.race([this.ended.then(() => true as const), over])

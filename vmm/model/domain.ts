@@ -42,6 +42,12 @@ export const NameSchema = v.pipe(
   v.check((name) => name.trim() === name && name !== '', 'A name cannot be empty or begin or end with a space.'),
 )
 
+/** A heading in the list; empty for none. */
+export const GroupSchema = v.pipe(
+  v.string('A group is text.'),
+  v.check((group) => group === '' || v.is(NameSchema, group), 'A group is named like a domain, or left empty.'),
+)
+
 export const IdSchema = v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,64}$/, 'An id has only a-z, 0-9 and -.'))
 
 export const MemorySchema = v.pipe(
@@ -68,7 +74,7 @@ export const DomainSpecSchema = v.strictObject({
     0,
   ),
   /** Heading in the list; empty for none. */
-  group: v.optional(v.union([v.literal(''), NameSchema]), ''),
+  group: v.optional(GroupSchema, ''),
   /** Free text for people. */
   notes: v.optional(v.pipe(v.string(), v.maxLength(10_000, 'Notes have at most 10,000 characters.')), ''),
   /** Resume from the image's boot snapshot instead of booting, where the image allows it. */
@@ -83,7 +89,7 @@ export type DomainSpecInput = v.InferInput<typeof DomainSpecSchema>
 export const DomainPatchSchema = v.strictObject({
   name: v.optional(NameSchema),
   memoryMiB: v.optional(MemorySchema),
-  group: v.optional(v.union([v.literal(''), NameSchema])),
+  group: v.optional(GroupSchema),
   notes: v.optional(v.pipe(v.string(), v.maxLength(10_000, 'Notes have at most 10,000 characters.'))),
   instantStart: v.optional(v.boolean()),
 })
@@ -102,8 +108,12 @@ export function parseOrRefuse<S extends v.GenericSchema>(schema: S, value: unkno
   const message = safeText(issue.message, 150)
   const unknownField = issue.type === 'strict_object' && issue.expected === 'never'
   const reason = unknownField ? 'this field is not known.' : message.replace(/[^.]$/, '$&.')
-  throw new VmmError('invalid', path ? `The ${what} is not valid at '${path}': ${reason}` : `The ${what} is not valid: ${reason}`, {
-    hint: unknownField ? 'Remove the field or correct its spelling.' : 'Correct the value and try again.',
-    context: { path },
-  })
+  throw new VmmError(
+    'invalid',
+    path ? `The ${what} is not valid at '${path}': ${reason}` : `The ${what} is not valid: ${reason}`,
+    {
+      hint: unknownField ? 'Remove the field or correct its spelling.' : 'Correct the value and try again.',
+      context: { path },
+    },
+  )
 }

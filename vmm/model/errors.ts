@@ -132,5 +132,8 @@ function describe(error: VmmError): string {
 }
 
 function show(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
+  if (typeof value === 'string') return value
+  // JSON has no word for undefined and functions, whatever its type says
+  const json = JSON.stringify(value) as string | undefined
+  return json ?? 'undefined'
 }
