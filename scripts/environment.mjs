@@ -1,7 +1,7 @@
 // What the scripts need to know of, or put right on, this machine.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { root } from './root.mjs'
 import { isInstalled } from './stamps.mjs'
 
@@ -21,9 +21,11 @@ export function installPackages() {
     'Installing npm packages: node_modules is missing or not what package-lock.json asks for. This takes a minute or two.',
   )
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  const { status, error } = spawnSync(npm, ['ci', '--no-audit', '--no-fund'], {
+  // what npm warns of (engines that packages of packages would like) is nothing that a newcomer can act on
+  const { status, error } = spawnSync(npm, ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: 'inherit',
+    env: { ...ownHeaders(), npm_config_update_notifier: 'false', ...process.env },
     // Node starts .cmd files through a shell only; the arguments are constants
     shell: process.platform === 'win32',
   })
@@ -31,6 +33,20 @@ export function installPackages() {
     console.error(`'npm ci' failed${error ? `: ${error.message}` : ''}. Put right what it says above and try again.`)
     process.exit(1)
   }
+}
+
+/**
+ * Where a native module has to be compiled (its prebuilt binary is on github.com), this Node's own headers, where they
+ * are installed beside it, save the download of the same from nodejs.org.
+ */
+function ownHeaders() {
+  const folder = dirname(dirname(process.execPath))
+  const file = join(folder, 'include/node/node_version.h')
+  if (!existsSync(file)) return {}
+  const header = readFileSync(file, 'utf8')
+  const number = (name) => new RegExp(`#define NODE_${name}_VERSION (\\d+)`).exec(header)?.[1]
+  const version = [number('MAJOR'), number('MINOR'), number('PATCH')].join('.')
+  return version === process.versions.node ? { npm_config_nodedir: folder } : {}
 }
 
 /** Whether this session can show a window. */
