@@ -8,6 +8,7 @@ import { failureOf } from '../failure'
 import type { useApp } from '../stores/app'
 import { createInput } from './console-input'
 import { createPull } from './console-pull'
+import { createReplay } from './console-replay'
 import { searchColours } from './console-theme'
 import type { Shade } from './useTheme'
 
@@ -47,6 +48,7 @@ export function createConsoleSession(id: string, call: ReturnType<typeof useApp>
   terminal.loadAddon(new WebLinksAddon((_event, uri) => offerLink(uri)))
   for (const code of IGNORED_OSC) terminal.parser.registerOscHandler(code, () => true)
 
+  const replay = createReplay(terminal)
   const show = (data: Uint8Array | string): Promise<void> => new Promise((shown) => terminal.write(data, shown))
 
   /** A dim line of Vivarium's own. Colours that the guest left behind must not carry into it. */
@@ -56,8 +58,9 @@ export function createConsoleSession(id: string, call: ReturnType<typeof useApp>
   }
 
   const pull = createPull({
-    read: (offset) => call('console.read', { id, offset, maxBytes: READ_BYTES, waitMs: READ_WAIT_MS }),
+    read: (offset, wait) => call('console.read', { id, offset, maxBytes: READ_BYTES, waitMs: wait ? READ_WAIT_MS : 0 }),
     show,
+    replay: (bytes) => replay(() => show(bytes)),
     remark,
     trouble: (thrown) => (trouble.value = thrown === null ? null : failureOf(thrown)),
     sleep: (milliseconds) => new Promise((over) => setTimeout(over, milliseconds)),

@@ -11,6 +11,7 @@ const settle = () => new Promise((done) => setTimeout(done, 5))
 function rig(kept: string, from = 0) {
   const shown: string[] = []
   const asked: number[] = []
+  const replayed: string[] = []
   const state = {
     kept,
     from,
@@ -18,20 +19,29 @@ function rig(kept: string, from = 0) {
     trouble: null as unknown,
     held: null as (() => void) | null,
     holding: false,
+    more: null as (() => void) | null,
   }
-  const never = () => new Promise<never>(() => {})
+  const answer = (offset: number): ConsoleChunk => {
+    const end = state.from + state.kept.length
+    const at = offset > end ? state.from : Math.max(offset, state.from)
+    return { offset: at, bytes: bytes(state.kept.slice(at - state.from, at - state.from + 4)), end }
+  }
+  const take = (chunk: Uint8Array): Promise<void> => {
+    shown.push(text(chunk))
+    return state.holding ? new Promise((release) => (state.held = release)) : Promise.resolve()
+  }
   const ports: PullPorts = {
-    read: async (offset): Promise<ConsoleChunk> => {
+    read: async (offset, wait): Promise<ConsoleChunk> => {
       asked.push(offset)
       if (state.fail) throw state.fail
       const end = state.from + state.kept.length
-      if (offset === end) return never()
-      const at = offset > end ? state.from : Math.max(offset, state.from)
-      return { offset: at, bytes: bytes(state.kept.slice(at - state.from, at - state.from + 4)), end }
+      if (wait && offset === end) return new Promise((more) => (state.more = () => more(answer(offset))))
+      return answer(offset)
     },
-    show: (chunk) => {
-      shown.push(text(chunk))
-      return state.holding ? new Promise((release) => (state.held = release)) : Promise.resolve()
+    show: take,
+    replay: (chunk) => {
+      replayed.push(text(chunk))
+      return take(chunk)
     },
     remark: async (words) => void shown.push(`<${words}>`),
     trouble: (thrown) => (state.trouble = thrown),
@@ -39,7 +49,7 @@ function rig(kept: string, from = 0) {
       state.fail = null
     },
   }
-  return { pull: createPull(ports), state, shown, asked }
+  return { pull: createPull(ports), state, shown, asked, replayed }
 }
 
 describe('the console pull', () => {
@@ -96,6 +106,35 @@ describe('the console pull', () => {
     pull.start()
     await settle()
     expect(shown.join('')).toBe('abcdefgh')
+    pull.stop()
+  })
+
+  it('tells what was printed before anybody looked from what is printed now', async () => {
+    const { pull, state, shown, replayed } = rig('history')
+    pull.start()
+    await settle()
+    state.kept += 'now'
+    state.more?.()
+    await settle()
+    expect(replayed.join('')).toBe('history')
+    expect(shown.join('')).toBe('historynow')
+    pull.stop()
+
+    state.kept += 'away'
+    pull.start()
+    await settle()
+    expect(replayed.join('')).toBe('historyaway')
+    pull.stop()
+  })
+
+  it('takes everything for new that a guest prints which was silent before', async () => {
+    const { pull, state, shown, replayed } = rig('')
+    pull.start()
+    await settle()
+    state.kept = 'boot'
+    state.more?.()
+    await settle()
+    expect({ shown, replayed }).toEqual({ shown: ['boot'], replayed: [] })
     pull.stop()
   })
 
