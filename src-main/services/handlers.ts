@@ -141,7 +141,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'log.read': (query) => journal.read(query),
 
     'settings.get': () => settings.get(),
-    'settings.update': (change) => settings.update(change as Partial<ReturnType<SettingsService['get']>>),
+    'settings.update': (change) => settings.update(change),
   }
 }
 

@@ -97,7 +97,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
     for (const domain of domains.all()) {
       if (!client.ephemeral.has(domain.id)) continue
       domains.unlist(domain.id) // nobody may begin anything with it now
-      if (domain.taskId !== null) await tasks.abort(domain.taskId)
+      await lifecycle.cutOff(domain)
       await remover.destroy(domain)
     }
   }
@@ -131,9 +131,10 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
       await tasks.abortAll()
       for (const domain of domains.all()) {
         const { run } = domain
-        if (!run) continue
         domain.run = null
-        await run.kill()
+        await run?.kill()
+        await domain.ending
+        if (!run) continue
         await domains.observe(domain, { state: 'off', stateReason: '' })
         await journal
           .info(domain.id, 'domain.forced-off', `${domain.name} was forced off because Vivarium was closed.`)

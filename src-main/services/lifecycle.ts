@@ -107,15 +107,20 @@ export class Lifecycle {
   /** Pulls the plug, whatever is going on. */
   async forceOff(id: string): Promise<Domain> {
     const domain = this.parts.domains.forVerb(id, 'forceOff')
+    await this.cutOff(domain)
+    await this.parts.domains.observe(domain, { state: 'off', stateReason: '', stateVersion: '' })
+    await this.parts.journal.info(id, 'domain.forced-off', `${domain.name} was forced off.`)
+    return domain
+  }
+
+  /** Ends the task of a domain, and every machine that has come of it. */
+  async cutOff(domain: Domain): Promise<void> {
     const { taskId, run } = domain
     const aborted = taskId === null ? undefined : this.parts.tasks.abort(taskId)
     await run?.kill()
     await aborted
     await domain.run?.kill()
     await domain.ending
-    await this.parts.domains.observe(domain, { state: 'off', stateReason: '', stateVersion: '' })
-    await this.parts.journal.info(id, 'domain.forced-off', `${domain.name} was forced off.`)
-    return domain
   }
 
   async discard(id: string): Promise<Domain> {

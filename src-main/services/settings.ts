@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { SettingsView } from '../contract'
+import { SettingsView, type CheckedArgs } from '../contract'
 import type { Storage } from '../../storage'
 import type { Broadcast } from './broadcast'
 
@@ -26,7 +26,7 @@ export class SettingsService {
     return this.#settings
   }
 
-  async update(change: Partial<SettingsView>): Promise<SettingsView> {
+  async update(change: CheckedArgs<'settings.update'>): Promise<SettingsView> {
     const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
     await this.storage.settings.put(given)
     this.#settings = { ...this.#settings, ...given }

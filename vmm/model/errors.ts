@@ -90,6 +90,12 @@ const SYSTEM_ERRORS: Record<string, { kind: FailureKind; message: string; hint: 
     message: 'The file system refused access.',
     hint: 'Check the permissions of the file.',
   },
+  EPERM: { kind: 'denied', message: 'The system refused it.', hint: 'Check the permissions of the file.' },
+  ENOTDIR: { kind: 'not-found', message: 'A part of the path is not a folder.', hint: 'Check the path.' },
+  EISDIR: { kind: 'invalid', message: 'It is a folder.', hint: 'Choose a file.' },
+  ENAMETOOLONG: { kind: 'invalid', message: 'The path is too long.', hint: 'Check the path.' },
+  ELOOP: { kind: 'invalid', message: 'Its links go in a circle.', hint: 'Check the path.' },
+  EIO: { kind: 'damaged', message: 'The disk failed.', hint: 'Check the health of the disk.' },
   EROFS: { kind: 'denied', message: 'The file system is read-only.', hint: '' },
 }
 
