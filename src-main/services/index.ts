@@ -3,6 +3,7 @@ import type { CallName } from '../contract'
 import { CALLS } from '../contract'
 import { parseOrRefuse } from '../../vmm/model/domain'
 import { toFailure, VmmError } from '../../vmm/model/errors'
+import { safeText } from '../../vmm/model/safe-text'
 import { EngineCatalog } from '../../vmm/engine/catalog'
 import { Storage } from '../../storage'
 import { BootSnapshots } from './boot-snapshots'
@@ -155,13 +156,12 @@ function report(error: unknown): void {
 }
 
 /** Checks the name and the arguments, whatever the client, and puts the outcome in an envelope. */
-async function answer(handlers: Handlers, name: string, args: unknown, client: ClientSession) {
+async function answer(handlers: Handlers, name: unknown, args: unknown, client: ClientSession) {
   try {
-    if (!isCall(name))
-      throw new VmmError('invalid', 'There is no such call.', {
-        hint: 'Update the client.',
-        context: { name: name.slice(0, 100) },
-      })
+    if (!isCall(name)) {
+      const shown = typeof name === 'string' ? safeText(name, 100) : typeof name
+      throw new VmmError('invalid', 'There is no such call.', { hint: 'Update the client.', context: { name: shown } })
+    }
     const checked = parseOrRefuse(CALLS[name].args, args ?? {}, nounFor(name))
     const handler = handlers[name] as (args: unknown, client: ClientSession) => unknown
     return { ok: true as const, value: await handler(checked, client) }
@@ -170,8 +170,8 @@ async function answer(handlers: Handlers, name: string, args: unknown, client: C
   }
 }
 
-function isCall(name: string): name is CallName {
-  return Object.hasOwn(CALLS, name)
+function isCall(name: unknown): name is CallName {
+  return typeof name === 'string' && Object.hasOwn(CALLS, name)
 }
 
 function nounFor(name: CallName): string {
