@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { V86 as Emulator, V86Options } from 'v86'
 import type { Counters } from '../model/counters'
 import { VmmError } from '../model/errors'
-import type { Boot, MachineSpec, SavedState } from './engine'
+import type { MachineSpec, SavedState } from './engine'
 import { CpuTap } from './embedded-cpu'
 import { copyLayer, LayeredDisk } from './embedded-disk'
 import { ReadOnlyMedium } from './embedded-medium'
@@ -153,7 +153,7 @@ export class EmbeddedHost {
       memory_size: spec.memoryMiB * MIB,
       bios: { buffer: await bufferOf(spec.firmware.bios) },
       vga_bios: { buffer: await bufferOf(spec.firmware.vgaBios) },
-      ...(await this.#bootOptions(spec.boot)),
+      ...(await this.#bootOptions(spec)),
       // v86 takes any object with get, set and load as a disk, which its typings leave out
       ...(this.#disk ? { hda: this.#disk as unknown as NonNullable<V86Options['hda']> } : {}),
       net_device: { type: 'virtio' },
@@ -170,9 +170,11 @@ export class EmbeddedHost {
     return emulator
   }
 
-  async #bootOptions(boot: Boot): Promise<Partial<V86Options>> {
+  async #bootOptions({ boot, resumeFrom }: MachineSpec): Promise<Partial<V86Options>> {
     switch (boot.kind) {
       case 'kernel':
+        // a state has the kernel in its memory already
+        if (resumeFrom !== null) return {}
         return {
           bzimage: { buffer: await bufferOf(boot.kernel) },
           ...(boot.initrd === null ? {} : { initrd: { buffer: await bufferOf(boot.initrd) } }),

@@ -1,5 +1,5 @@
 import type { CpioEntry } from './cpio'
-import { reseedProgram } from './reseed'
+import { renewProgram } from './renew'
 
 /** Kernel modules the guest must have, for itself and to mount what a person attaches. */
 export const GUEST_MODULES = [
@@ -112,32 +112,6 @@ done
 exec $verb
 `
 
-/**
- * Renews what clones of one snapshot must not share. Exit status 0 only when all of it is done. It is on the way of
- * every instant start, and a program costs an emulated guest far more than what the shell does itself.
- */
-const RENEW = `#!/bin/sh
-# renew HOSTNAME MAC MACHINEID < 64 or more fresh random bytes; an empty argument leaves that part alone
-status=0
-/usr/lib/vivarium/reseed || status=1
-if [ -n "$1" ]; then
-  echo "$1" > /etc/hostname
-  echo "$1" > /proc/sys/kernel/hostname || status=1
-fi
-[ -z "$3" ] || echo "$3" > /etc/machine-id
-nic=/sys/class/net/eth0
-if [ -n "$2" ] && [ -e $nic ]; then
-  read -r address < $nic/address
-  read -r flags < $nic/flags
-  if [ "$address" != "$2" ]; then
-    [ $((flags & 1)) = 0 ] || ip link set eth0 down
-    ip link set eth0 address "$2" || status=1
-    [ $((flags & 1)) = 0 ] || ip link set eth0 up || status=1
-  fi
-fi
-exit $status
-`
-
 const FOLDERS = [
   'bin',
   'sbin',
@@ -173,8 +147,7 @@ export function guestFiles(): CpioEntry[] {
     program('init', INIT),
     program('sbin/shutdown', SHUTDOWN),
     program('usr/lib/vivarium/agent', AGENT),
-    program('usr/lib/vivarium/renew', RENEW),
-    program('usr/lib/vivarium/reseed', reseedProgram()),
+    program('usr/lib/vivarium/renew', renewProgram()),
     // what mount tries when no type is given; their modules are loaded then
     text('etc/filesystems', 'ext4\niso9660\n'),
     text('etc/fstab', FSTAB),

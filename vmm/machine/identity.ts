@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { VmmError } from '../model/errors'
+import { RENEW_RECORD_BYTES } from '../images/renew'
 import type { GuestCommands } from './guest-commands'
 
 /** What tells one guest from another; never shared by two domains. */
@@ -38,13 +39,32 @@ export function identityOf(domain: { id: string; name: string; mac: string }): G
  * id. Until this is done the guest must not be handed to anybody. Fails with kind `guest` when it did not work.
  */
 export async function renewIdentity(commands: GuestCommands, identity: GuestIdentity): Promise<void> {
-  const args = [identity.hostName, identity.mac, identity.machineId]
-  const renewed = await commands.run('/usr/lib/vivarium/renew', args, { input: randomBytes(128) })
+  const renewed = await commands.run('/usr/lib/vivarium/renew', [], { input: renewRecord(identity) })
   if (renewed.exitCode !== 0) {
     throw new VmmError('guest', 'The guest could not renew its identity.', {
       hint: 'Start it with a cold boot.',
-      context: { exitCode: renewed.exitCode, stderr: Buffer.from(renewed.stderr).toString('utf8').slice(0, 500) },
+      context: { exitCode: renewed.exitCode },
     })
   }
-  await commands.setTime(Date.now())
+}
+
+const RANDOM_BYTES = 128
+const ARPHRD_ETHER = 1
+
+/** What the guest's `renew` reads; its layout is told there. */
+function renewRecord({ hostName, mac, machineId }: GuestIdentity): Buffer {
+  const record = Buffer.alloc(RENEW_RECORD_BYTES)
+  record.write(hostName, 0, 64, 'latin1')
+  record.writeUInt8(Math.min(64, hostName.length), 64)
+  record.write(`${machineId}\n`, 65, 33, 'latin1')
+  record.write('eth0', 100, 'latin1')
+  record.writeUInt16LE(ARPHRD_ETHER, 116)
+  Buffer.from(mac.replaceAll(':', ''), 'hex').copy(record, 118, 0, 6)
+  record.writeUInt32LE(RANDOM_BYTES * 8, 132)
+  record.writeUInt32LE(RANDOM_BYTES, 136)
+  randomBytes(RANDOM_BYTES).copy(record, 140)
+  const now = Date.now()
+  record.writeBigUInt64LE(BigInt(Math.floor(now / 1000)), 268)
+  record.writeBigUInt64LE(BigInt((now % 1000) * 1_000_000), 276)
+  return record
 }
