@@ -44,7 +44,8 @@ export class Lifecycle {
     const run = domain.requireRun()
     await domain.alone(async () => {
       await run.machine.pause()
-      await this.#become(domain, 'paused', 'domain.paused', `${domain.name} was paused.`)
+      await this.parts.domains.observe(domain, { state: 'paused', stateReason: '' })
+      await this.parts.journal.info(id, 'domain.paused', `${domain.name} was paused.`)
     })
     return domain
   }
@@ -53,8 +54,10 @@ export class Lifecycle {
     const domain = this.parts.domains.forVerb(id, 'resume')
     const run = domain.requireRun()
     await domain.alone(async () => {
-      await this.#become(domain, 'running', 'domain.resumed', `${domain.name} was resumed.`)
+      // first: a guest whose disk is still full tells so before it answers
+      await this.parts.domains.observe(domain, { state: 'running', stateReason: '' })
       await run.machine.resume()
+      await this.parts.journal.info(id, 'domain.resumed', `${domain.name} was resumed.`)
     })
     return domain
   }
@@ -191,11 +194,6 @@ export class Lifecycle {
     await run.kill()
     await domain.ending
     await this.parts.journal.info(domain.id, 'domain.saved', `${domain.name} was saved to disk.`)
-  }
-
-  async #become(domain: Domain, state: 'running' | 'paused', event: string, message: string): Promise<void> {
-    await this.parts.domains.setState(domain, state)
-    await this.parts.journal.info(domain.id, event, message)
   }
 
   #task(domain: Domain, plan: Parameters<typeof exclusiveTask>[2]): Promise<TaskView> {
