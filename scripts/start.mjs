@@ -8,6 +8,7 @@ import { root } from './root.mjs'
 const DOWNLOAD_TIMEOUT_MS = 5 * 60_000
 /** Electron that cannot run at all (a missing library, no usable display) ends sooner than this. */
 const EARLY_MS = 10_000
+const PARENT_CHECK_MS = 1000
 
 requireNode()
 installPackages()
@@ -59,4 +60,13 @@ function openInBrowser(reason) {
 function passSignals(child) {
   process.on('SIGINT', () => {})
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  // a signal that ends npm ends the shell between, which passes nothing on
+  const parent = process.ppid
+  if (!process.env.npm_lifecycle_event) return
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    child.kill('SIGTERM')
+  }, PARENT_CHECK_MS)
+  watch.unref()
 }

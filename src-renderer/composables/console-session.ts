@@ -26,6 +26,8 @@ const encoder = new TextEncoder()
 /** A terminal on one domain's console. It outlives the tab, so that scrollback is there when the tab reopens. */
 export function createConsoleSession(id: string, call: ReturnType<typeof useApp>['call']) {
   const trouble = shallowRef<FailureView | null>(null)
+  /** Whether nothing was shown yet. */
+  const blank = shallowRef(true)
   /** A link in the output that was clicked. */
   const link = shallowRef('')
   const element = document.createElement('div')
@@ -49,7 +51,10 @@ export function createConsoleSession(id: string, call: ReturnType<typeof useApp>
   for (const code of IGNORED_OSC) terminal.parser.registerOscHandler(code, () => true)
 
   const replay = createReplay(terminal)
-  const show = (data: Uint8Array | string): Promise<void> => new Promise((shown) => terminal.write(data, shown))
+  function show(data: Uint8Array | string): Promise<void> {
+    blank.value = false
+    return new Promise((shown) => terminal.write(data, shown))
+  }
 
   /** A dim line of Vivarium's own. Colours that the guest left behind must not carry into it. */
   function remark(text: string): Promise<void> {
@@ -124,6 +129,7 @@ export function createConsoleSession(id: string, call: ReturnType<typeof useApp>
   return {
     terminal,
     trouble,
+    blank,
     link,
     element,
     attach,
