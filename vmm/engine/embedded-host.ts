@@ -35,6 +35,7 @@ export class EmbeddedHost {
   #startedAt = 0
   #paused = false
   #framesOut = 0
+  #ninepBytes = 0
   #guestUsedBytes: number | null = null
   #consoleInFlight = 0
 
@@ -55,7 +56,7 @@ export class EmbeddedHost {
     this.#emulator = emulator
     this.#listen(emulator)
     this.#catchReboot(emulator)
-    if (state) await emulator.restore_state(state)
+    if (state) await restore(emulator, state)
     this.#cpu.resync()
     this.#startedAt = performance.now()
     await emulator.run()
@@ -120,7 +121,7 @@ export class EmbeddedHost {
       framesOut: this.#framesOut,
       diskReadBytes: (this.#disk?.readBytes ?? 0) + (this.#medium?.readBytes ?? 0),
       diskWriteBytes: this.#disk?.writeBytes ?? 0,
-      ninepBytes: 0,
+      ninepBytes: this.#ninepBytes,
       hostBytes: process.memoryUsage.rss(),
       guestUsedBytes: this.#guestUsedBytes,
     }
@@ -196,6 +197,11 @@ export class EmbeddedHost {
     emulator.add_listener('net0-send', () => {
       this.#framesOut++
     })
+    const count9p = ([, bytes]: [string, number]) => {
+      this.#ninepBytes += bytes
+    }
+    emulator.add_listener('9p-read-end', count9p)
+    emulator.add_listener('9p-write-end', count9p)
   }
 
   /** A second boot in the same process ends in a panic of v86's wasm, so main starts another process instead. */
@@ -213,6 +219,18 @@ export class EmbeddedHost {
     if (port !== CONSOLE_PORT) return
     this.#consoleInFlight += bytes.byteLength
     if (this.#consoleInFlight >= CONSOLE_WINDOW) this.#pacer.hold('console')
+  }
+}
+
+/** v86 says why with an error of its own, which tells a person nothing. */
+async function restore(emulator: Emulator, state: ArrayBuffer): Promise<void> {
+  try {
+    await emulator.restore_state(state)
+  } catch (cause) {
+    throw new VmmError('damaged', 'The saved state is damaged, or of a machine of another kind or memory size.', {
+      hint: 'Revert to a snapshot or start the domain afresh.',
+      cause,
+    })
   }
 }
 
