@@ -27,7 +27,7 @@ export async function scriptedFolder(image: Partial<ImageRecord> = {}): Promise<
 
 /** To be called while no Vivarium has the folder. */
 export async function addScriptedImage(folder: string, image: Partial<ImageRecord> = {}): Promise<void> {
-  const content = Buffer.alloc(4096, 'k')
+  const content = kernelHeader()
   const id = image.id ?? IMAGE_ID
   const roles = image.kind === 'disk' ? (['disk'] as const) : (['kernel', 'initrd'] as const)
   mkdirSync(join(folder, 'images', id), { recursive: true })
@@ -46,6 +46,17 @@ export async function addScriptedImage(folder: string, image: Partial<ImageRecor
     ...image,
   })
   await storage.close()
+}
+
+/** As much of a Linux kernel as is looked at before it is started. */
+function kernelHeader(): Buffer {
+  const file = Buffer.alloc(4096)
+  file[0x1f1] = 1 // setup sectors
+  file.writeUInt16LE(0xaa55, 0x1fe)
+  file.write('HdrS', 0x202)
+  file.writeUInt16LE(0x20b, 0x206) // boot protocol
+  file[0x211] = 1 // loaded high
+  return file
 }
 
 /** Vivarium with guests that are scripts instead of machines. It is closed when the test ends. */

@@ -123,6 +123,29 @@ describe('GuestAgent', () => {
     expect(quick).toBe('quick')
   })
 
+  test('what an agent in use did not answer in time does not answer the next request either', async () => {
+    const held: AgentRequest[] = []
+    let paused = false
+    const port = new ScriptedPort((request, self) => {
+      held.push(request)
+      // as the real one does, which stumbles over the 0xFF before each
+      for (const { execute, arguments: args } of paused ? [] : held.splice(0)) {
+        self.say({ error: { desc: 'JSON parse error' } })
+        self.say({ return: execute === 'guest-sync-delimited' ? args.id : execute })
+      }
+    })
+    const agent = new GuestAgent(port)
+    await settled(agent.answers(1000))
+
+    paused = true
+    const silent = await settled(agent.answers(1000))
+    paused = false
+
+    expect(silent).toBe(false)
+    expect(await settled(agent.call('guest-info'))).toMatchObject({ kind: 'guest' })
+    expect(port.requests.at(-2)?.execute).toBe('guest-sync-delimited')
+  })
+
   test('a sync answered with another number is no sync', async () => {
     const agent = new GuestAgent(new ScriptedPort((_, port) => port.say({ return: -1 })))
 

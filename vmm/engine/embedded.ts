@@ -1,5 +1,6 @@
 import { access } from 'node:fs/promises'
 import { asVmmError, VmmError } from '../model/errors'
+import { inspectImage } from '../images/inspect'
 import { copyLayer } from './embedded-disk'
 import { EmbeddedMachine } from './embedded-machine'
 import { checkStateFile } from './embedded-state'
@@ -40,6 +41,7 @@ export class EmbeddedEngine implements Engine {
 
   async start(spec: MachineSpec, signal?: AbortSignal): Promise<EmbeddedMachine> {
     await Promise.all(filesOf(spec).map(requireFile))
+    if (spec.boot.kind === 'kernel' && spec.resumeFrom === null) await requireKernel(spec.boot.kernel)
     if (signal?.aborted) throw cancelled()
     const machine = new EmbeddedMachine(this.spawn())
     const abort = () => void machine.kill()
@@ -76,6 +78,16 @@ function bootFiles(boot: Boot): string[] {
     case 'disk':
       return []
   }
+}
+
+/** v86 boots whatever it is given: without this, a guest of a spoilt kernel just stands still. */
+async function requireKernel(path: string): Promise<void> {
+  const { role } = await inspectImage(path)
+  if (role === 'kernel') return
+  throw new VmmError('invalid', 'The file that the guest should boot is not a kernel.', {
+    hint: 'Import the image again, or prepare the starter image anew.',
+    context: { path },
+  })
 }
 
 async function requireFile(path: string): Promise<void> {

@@ -82,6 +82,7 @@ export class GuestAgent {
 
   /** Byte 0xFF makes the agent drop a half-read request, and marks the answer that follows it. */
   async #sync(withinMs: number): Promise<void> {
+    this.#unsure = true
     const id = randomInt(1, 2 ** 31)
     const request = Buffer.concat([Buffer.of(0xff), encodeRequest('guest-sync-delimited', { id })])
     await this.#exchange(request, (answer) => answer.return === id, withinMs)

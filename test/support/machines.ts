@@ -1,0 +1,35 @@
+import type { Machine } from '../../vmm/engine/engine'
+import { GuestAgent } from '../../vmm/machine/agent'
+import { GuestCommands } from '../../vmm/machine/guest-commands'
+import type { VmmError } from '../../vmm/model/errors'
+
+/** A machine with its agent and what its console has said so far. */
+export interface Guest {
+  machine: Machine
+  commands: GuestCommands
+  agent: GuestAgent
+  console: () => string
+}
+
+export function guestOf(machine: Machine): Guest {
+  let said = ''
+  machine.console.onData((bytes) => (said += Buffer.from(bytes).toString('latin1')))
+  const agent = new GuestAgent(machine.agentPort)
+  return { machine, agent, commands: new GuestCommands(agent), console: () => said }
+}
+
+export async function shell({ commands }: Guest, line: string): Promise<string> {
+  const { stdout } = await commands.run('/bin/sh', ['-c', line], { withinMs: 30_000 })
+  return Buffer.from(stdout).toString().trim()
+}
+
+/** Why a machine did not start; one that did is killed. */
+export function failureOf(work: Promise<Machine>): Promise<VmmError | 'it started'> {
+  return work.then(
+    async (machine) => {
+      await machine.kill()
+      return 'it started' as const
+    },
+    (error: unknown) => error as VmmError,
+  )
+}
