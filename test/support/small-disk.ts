@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
 
 /** Why there can be no small disk here, for the title of a skipped test; '' when there can. */
 export const NO_SMALL_DISK = whyNot()
@@ -12,6 +12,16 @@ export function smallDisk(kib: number): string {
   const folder = mount(kib)
   onTestFinished(() => unmount(folder))
   return folder
+}
+
+/** The same for a whole `describe`; its folder is there once the tests begin. */
+export function smallDiskForAll(kib: number): { folder: string } {
+  const disk = { folder: '' }
+  beforeAll(() => {
+    disk.folder = mount(kib)
+  })
+  afterAll(() => unmount(disk.folder))
+  return disk
 }
 
 /** Leaves `kib` KiB free on the disk that `folder` is on. Returns the file that takes the room. */
