@@ -81,7 +81,7 @@ test('the main process with two computing guests', async () => {
   const { call } = vivarium
   const other = await startDomain(call, 'Bench 2')
   await finish(call, call('domains.start', { id }))
-  const compute = 'i=0; while [ $i -lt 400000 ]; do i=$((i + 1)); done'
+  const compute = 'i=0; while [ $i -lt 150000 ]; do i=$((i + 1)); done'
   const lags: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
     const monitor = monitorEventLoopDelay({ resolution: 1 })

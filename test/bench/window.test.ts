@@ -5,7 +5,7 @@ import { launchElectron, noElectron } from '../support/electron-app'
 import { seedStarter } from '../support/starter'
 import { temporaryFolderForFile } from '../support/temporary-folder'
 import { finish, openVivarium } from '../support/vivarium'
-import { median, report, timed } from './figures'
+import { median, percentile, report, timed } from './figures'
 
 const folder = temporaryFolderForFile()
 const ROUNDS = 5
@@ -16,6 +16,27 @@ beforeAll(async () => {
   if (!noElectron) display = await displayEnvironment()
 })
 beforeEach((context) => context.skip(noElectron !== '', noElectron))
+
+/** In the page: calls one after another over the bridge itself, and how long each took, milliseconds. */
+async function callsOverBridge(calls: number): Promise<number[]> {
+  interface Bridge {
+    post(message: unknown): void
+    onMessage(listener: (message: { i?: string }) => void): void
+  }
+  const { vivarium } = window as unknown as { vivarium: Bridge }
+  const samples: number[] = []
+  for (let call = 0; call < calls; call++) {
+    const begun = performance.now()
+    await new Promise<void>((resolve) => {
+      vivarium.onMessage((message) => {
+        if (message.i === `bench-${call}`) resolve()
+      })
+      vivarium.post({ t: 'q', i: `bench-${call}`, m: 'call', a: ['settings.get', {}] })
+    })
+    samples.push(performance.now() - begun)
+  }
+  return samples
+}
 
 /** From the start of the process to a search field that takes input; what the start script checks first is added. */
 async function startToInteractive(): Promise<number> {
@@ -51,4 +72,12 @@ test('start to an interactive window, with few and with many domains', async () 
     unit: ' s',
     atMost: 2,
   })
+})
+
+test("a call there and back over Electron's IPC", async () => {
+  const { page } = await launchElectron(folder, display)
+  await page.getByPlaceholder('Search').first().waitFor()
+  const rounds: number[] = []
+  for (let round = 0; round < ROUNDS; round++) rounds.push(percentile(await page.evaluate(callsOverBridge, 1000), 0.99))
+  report({ name: "call over Electron's IPC, p99", values: rounds, unit: ' ms', atMost: 10 })
 })
