@@ -13,6 +13,8 @@ export class Domain {
   run: GuestRun | null = null
   /** Settled when the end of the last run has been dealt with: its state is stored, its clients are told. */
   ending: Promise<void> = Promise.resolve()
+  /** How often in a row the guest rebooted as soon as it had started. */
+  quickReboots = 0
   /** Whether the present run came up from a boot snapshot. */
   startedInstantly = false
   /** The task that has the domain to itself. */

@@ -10,6 +10,11 @@ import type { DomainService } from './domains'
 import type { Journal } from './journal'
 import type { Remover } from './remover'
 
+/** A guest that reboots this soon after its start, milliseconds … */
+const QUICK_REBOOT_MS = 10_000
+/** … so many times in a row is not started again. */
+const QUICK_REBOOTS = 5
+
 export interface SupervisorParts {
   domains: DomainService
   broadcast: Broadcast
@@ -77,14 +82,13 @@ export class Supervisor {
     domain.run = null
     domain.forgetCounters()
     domain.startedInstantly = false
+    const crash = this.#crash(domain, run, end)
     const ended =
-      end.how === 'crashed'
-        ? { state: 'crashed' as const, stateReason: end.reason }
-        : { state: 'off' as const, stateReason: '' }
+      crash === '' ? { state: 'off' as const, stateReason: '' } : { state: 'crashed' as const, stateReason: crash }
     // what was saved before the machine ended is whole, however it ended
     await domains.observe(domain, ({ state }) => (state === 'saved' ? {} : ended))
     if (domain.record.state === 'crashed') {
-      await journal.error(domain.id, 'domain.crashed', `${domain.name} crashed. ${end.reason}`)
+      await journal.error(domain.id, 'domain.crashed', `${domain.name} crashed. ${crash}`)
     } else if (domain.record.state === 'off') {
       if (end.how === 'reset') {
         await journal.info(domain.id, 'domain.rebooted', `${domain.name} rebooted.`)
@@ -94,6 +98,15 @@ export class Supervisor {
       if (end.how === 'powered-off') await journal.info(domain.id, 'domain.powered-off', `${domain.name} powered off.`)
     }
     if (domain.taskId === null) await this.removeIfDone(domain)
+  }
+
+  /** Why the end of a run is a crash, or ''. A guest that does nothing but reboot would keep main busy for ever. */
+  #crash(domain: Domain, run: GuestRun, end: MachineEnd): string {
+    const quick = end.how === 'reset' && Date.now() - run.startedAt < QUICK_REBOOT_MS
+    domain.quickReboots = quick ? domain.quickReboots + 1 : 0
+    if (domain.quickReboots < QUICK_REBOOTS) return end.how === 'crashed' ? end.reason : ''
+    domain.quickReboots = 0
+    return `The guest rebooted ${QUICK_REBOOTS} times in a row as soon as it had started.`
   }
 
   /** An ephemeral domain goes when nothing runs in it any more. */

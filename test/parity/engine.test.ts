@@ -82,6 +82,15 @@ function engineBehaves(engine: Engine): void {
     expect(guest.console()).toMatch(/Linux|login|root@/)
   })
 
+  test('takes a long paste whole', async () => {
+    const lines = Array.from({ length: 500 }, (_, n) => `line ${n} of what was pasted, and some more of it`)
+
+    guest.machine.console.write(Buffer.from(`cat > /root/pasted\r${lines.join('\r')}\r\u0004`))
+
+    await expect.poll(() => shell(guest, 'wc -l < /root/pasted'), { timeout: 30_000 }).toBe('500')
+    expect(await shell(guest, 'cat /root/pasted')).toBe(lines.join('\n'))
+  })
+
   test('runs commands through the agent', async () => {
     expect(await shell(guest, 'uname -s; exit 0')).toBe('Linux')
     expect((await guest.commands.run('/bin/sh', ['-c', 'exit 5'])).exitCode).toBe(5)

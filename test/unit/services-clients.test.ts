@@ -1,21 +1,14 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { VmmError } from '../../vmm/model/errors'
 import type { Services } from '../../src-main/services'
+import { kindOf } from '../support/outcome'
 import { fillDisk, NO_SMALL_DISK, smallDisk } from '../support/small-disk'
 import { SILENCE } from '../support/scripted-guest'
 import { addScriptedImage, IMAGE_ID, openScripted, runningDomain } from '../support/scripted-vivarium'
 import { finish, newClient, until, type Call } from '../support/vivarium'
 
 const SPEC = { name: 'Passing', engine: 'embedded' as const, imageId: IMAGE_ID }
-
-async function kindOf(work: Promise<unknown>): Promise<string> {
-  return await work.then(
-    () => 'done',
-    (error: unknown) => (error as VmmError).kind,
-  )
-}
 
 /** A client that can leave. */
 function visitor(services: Services): { call: Call; leave: () => void } {

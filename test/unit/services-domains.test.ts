@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Storage } from '../../storage'
-import type { VmmError } from '../../vmm/model/errors'
+import { kindOf } from '../support/outcome'
 import { rawSql } from '../support/raw-database'
 import { domainRecord } from '../support/records'
 import {
@@ -14,13 +14,6 @@ import {
   scriptedFolder,
 } from '../support/scripted-vivarium'
 import { finish, newClient, until, type Call } from '../support/vivarium'
-
-async function kindOf(work: Promise<unknown>): Promise<string> {
-  return await work.then(
-    () => 'done',
-    (error: unknown) => (error as VmmError).kind,
-  )
-}
 
 async function names(call: Call): Promise<string[]> {
   return (await call('domains.list', {})).map((domain) => domain.name).sort()

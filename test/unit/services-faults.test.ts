@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Storage } from '../../storage'
-import type { VmmError } from '../../vmm/model/errors'
+import { kindOf } from '../support/outcome'
 import { fillDisk, NO_SMALL_DISK, smallDisk } from '../support/small-disk'
 import {
   addScriptedImage,
@@ -13,13 +13,6 @@ import {
   scriptedFolder,
 } from '../support/scripted-vivarium'
 import { finish, newClient, until } from '../support/vivarium'
-
-async function kindOf(work: Promise<unknown>): Promise<string> {
-  return await work.then(
-    () => 'done',
-    (error: unknown) => (error as VmmError).kind,
-  )
-}
 
 /** Vivarium on a small disk, which `fill` fills to the last byte; what it then complains about is not printed. */
 async function onSmallDisk() {

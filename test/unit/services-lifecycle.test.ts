@@ -1,22 +1,11 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { Storage } from '../../storage'
 import { VmmError } from '../../vmm/model/errors'
+import { kindOf, stateOf } from '../support/outcome'
 import { SILENCE } from '../support/scripted-guest'
-import { deferred, openScripted, runningDomain, scriptedDomain, scriptedFolder } from '../support/scripted-vivarium'
-import { finish, until, type Call } from '../support/vivarium'
-
-async function stateOf(call: Call, id: string): Promise<string> {
-  return (await call('domains.get', { id })).state
-}
-
-async function kindOf(work: Promise<unknown>): Promise<string> {
-  return await work.then(
-    () => 'done',
-    (error: unknown) => (error as VmmError).kind,
-  )
-}
+import { deferred, openScripted, runningDomain, scriptedDomain } from '../support/scripted-vivarium'
+import { finish, until } from '../support/vivarium'
 
 describe('a life', () => {
   test('of one domain: start, pause, resume, save, start, restart, shut down', async () => {
@@ -266,67 +255,5 @@ describe('a guest that is stalled by a full disk', () => {
       stateReason: expect.stringContaining('ENOSPC'),
     })
     expect((await call('domains.resume', { id })).state).toBe('running')
-  })
-})
-
-describe('after an end that nobody announced', () => {
-  /** A folder whose only domain is stored in `state`. */
-  async function leftIn(state: 'starting' | 'running' | 'saving' | 'saved', diskMiB = 0) {
-    const folder = await scriptedFolder()
-    const before = await openScripted({}, folder)
-    const id = await runningDomain(before.call, 'One', { diskMiB })
-    await finish(before.call, before.call('domains.save', { id }))
-    await before.close()
-    const storage = await Storage.open(folder)
-    const [stored] = await storage.domains.list()
-    const record = stored?.ok ? stored.record : expect.unreachable()
-    const stateVersion = ['starting', 'saved'].includes(state) ? record.stateVersion : ''
-    await storage.domains.update({ ...record, state, stateVersion })
-    await storage.close()
-    return { folder, id }
-  }
-
-  test('a saved domain that was being started is still saved', async () => {
-    const { folder, id } = await leftIn('starting')
-
-    const { call } = await openScripted({}, folder)
-
-    expect(await stateOf(call, id)).toBe('saved')
-    expect(await kindOf(finish(call, call('domains.start', { id })))).toBe('done')
-  })
-
-  test('but not when its disk may have gone on without it', async () => {
-    const { folder, id } = await leftIn('starting', 1)
-
-    const { call } = await openScripted({}, folder)
-
-    expect(await call('domains.get', { id })).toMatchObject({
-      state: 'crashed',
-      stateReason: expect.stringContaining('starting'),
-    })
-  })
-
-  test.each(['running', 'saving'] as const)('a domain that was %s is crashed, with the reason', async (state) => {
-    const { folder, id } = await leftIn(state)
-
-    const { call } = await openScripted({}, folder)
-
-    expect(await call('domains.get', { id })).toMatchObject({
-      state: 'crashed',
-      stateReason: expect.stringContaining(state),
-    })
-    expect(existsSync(join(folder, 'domains', id, 'machine.state'))).toBe(false)
-  })
-
-  test('a saved state that is gone is told', async () => {
-    const { folder, id } = await leftIn('saved')
-    rmSync(join(folder, 'domains', id, 'machine.state'))
-
-    const { call } = await openScripted({}, folder)
-
-    expect(await call('domains.get', { id })).toMatchObject({
-      state: 'crashed',
-      stateReason: expect.stringContaining('missing'),
-    })
   })
 })

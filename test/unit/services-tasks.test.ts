@@ -1,15 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { Storage, type TaskRecord } from '../../storage'
 import { VmmError } from '../../vmm/model/errors'
+import { kindOf } from '../support/outcome'
 import { deferred, openScripted, scriptedDomain, scriptedFolder } from '../support/scripted-vivarium'
 import { finish, newClient, until } from '../support/vivarium'
-
-async function kindOf(work: Promise<unknown>): Promise<string> {
-  return await work.then(
-    () => 'done',
-    (error: unknown) => (error as VmmError).kind,
-  )
-}
 
 describe('a task', () => {
   test('is seen by every client from its beginning to its outcome', async () => {
