@@ -45,7 +45,7 @@ async function importFiles(page: Page, paths: string[], name: string): Promise<v
   const dialog = page.getByRole('dialog')
   await dialog.getByLabel('Name').fill(name)
   await dialog.getByRole('button', { name: 'Import' }).click()
-  await page.getByText('The image was imported.').waitFor()
+  await page.getByText('The image was imported.').first().waitFor()
   await dialog.waitFor({ state: 'detached' })
 }
 
