@@ -106,7 +106,9 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'images.list': () => images.views(),
     'images.prepareStarter': () => images.prepareStarter(),
     'images.import': (args, client) => images.import(client, args),
-    'images.uploadBegin': async ({ bytes }, client) => ({ uploadId: await uploads.begin(client, bytes) }),
+    'images.uploadBegin': async ({ name, bytes }, client) => ({
+      uploadId: await uploads.begin(client, name, bytes),
+    }),
     'images.uploadChunk': async ({ uploadId, offset, bytes }, client) => {
       await uploads.chunk(client, uploadId, offset, bytes)
       return DONE

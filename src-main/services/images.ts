@@ -101,7 +101,7 @@ export class ImageService {
       'path' in source ? source.path : this.parts.uploads.path(owner, source.uploadId),
     )
     const uploads = args.sources.flatMap((source) => ('uploadId' in source ? [source.uploadId] : []))
-    const name = args.name ?? nameFrom(paths[0] ?? '', uploads.length > 0)
+    const name = args.name ?? nameFrom(paths[0] ?? '')
     return await this.parts.tasks.start({
       kind: 'image.import',
       title: `Importing ${name}`,
@@ -257,7 +257,7 @@ function kindOf(roles: ImageRole[], chosen: Exclude<ImageKind, 'starter'> | unde
   })
 }
 
-function nameFrom(file: string, uploaded: boolean): string {
-  const base = uploaded ? 'Imported image' : path.basename(file).replace(/\.(iso|img|raw|ima|flp)$/i, '')
+function nameFrom(file: string): string {
+  const base = path.basename(file).replace(/\.(iso|img|raw|ima|flp)$/i, '')
   return safeText(base, 80).trim() || 'Imported image'
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { open, rm, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { asVmmError, VmmError } from '../../vmm/model/errors'
 import type { Folders } from './folders'
@@ -26,15 +26,17 @@ export class UploadService {
 
   constructor(private readonly folders: Folders) {}
 
-  async begin(owner: ClientSession, bytes: number): Promise<string> {
+  /** `name` is what the person calls the file; it is told again where the file is spoken of. */
+  async begin(owner: ClientSession, name: string, bytes: number): Promise<string> {
     const owners = [...this.#opening, ...[...this.#uploads.values()].map((upload) => upload.owner)]
     if (owners.filter((other) => other === owner).length >= OPEN_LIMIT) {
       throw new VmmError('conflict', 'Too many uploads at once.', { hint: 'Wait until one has ended.' })
     }
     const id = randomUUID()
-    const file = path.join(this.folders.uploads, id)
+    const file = path.join(this.folders.uploads, id, plainName(name))
     this.#opening.push(owner)
     try {
+      await mkdir(path.dirname(file), { mode: 0o700 })
       this.#uploads.set(id, { file, handle: await open(file, 'wx', 0o600), bytes, received: 0, written: 0, owner })
     } finally {
       this.#opening.splice(this.#opening.indexOf(owner), 1)
@@ -74,7 +76,7 @@ export class UploadService {
     if (!upload) return
     this.#uploads.delete(id)
     await upload.handle.close()
-    await rm(upload.file, { force: true })
+    await rm(path.dirname(upload.file), { recursive: true, force: true })
   }
 
   async discardOf(owner: object): Promise<void> {
@@ -87,4 +89,10 @@ export class UploadService {
     if (upload?.owner === owner) return upload
     throw new VmmError('not-found', 'There is no such upload.', { hint: 'Begin the upload again.' })
   }
+}
+
+/** A file name that means nothing to a file system but itself. */
+function plainName(name: string): string {
+  const plain = name.replace(/[^\p{L}\p{N} ._+-]/gu, '_').replace(/^\.+/, '_')
+  return plain.slice(-80).trim() || 'upload'
 }

@@ -22,8 +22,6 @@ export function useImport(dropped: File[]) {
   const task = shallowRef<TaskView | null>(null)
   const progress = computed(() => tasks.get(task.value?.id ?? null))
   const busy = computed(() => sending.value !== null || task.value !== null)
-  /** Names of the files sent, by upload. */
-  const sent = new Map<string, string>()
   let stopper = new AbortController()
   onScopeDispose(() => stopper.abort())
 
@@ -55,7 +53,7 @@ export function useImport(dropped: File[]) {
       if (ended.failure) throw VmmError.fromFailure(ended.failure)
     } catch (thrown) {
       const failed = failureOf(thrown)
-      if (failed.kind !== 'cancelled') failure.value = { ...failed, message: named(failed.message) }
+      if (failed.kind !== 'cancelled') failure.value = failed
     } finally {
       sending.value = null
       task.value = null
@@ -68,14 +66,7 @@ export function useImport(dropped: File[]) {
     if (path) return { path }
     sending.value = { name: file.name, done: 0, total: file.size }
     const show = (now: UploadProgress) => (sending.value = { name: file.name, ...now })
-    const uploadId = await upload(file, app.call, show, stopper.signal)
-    sent.set(uploadId, file.name)
-    return { uploadId }
-  }
-
-  /** Main knows a file that was sent by its upload; people know it by its name. */
-  function named(message: string): string {
-    return [...sent].reduce((text, [uploadId, fileName]) => text.replaceAll(uploadId, fileName), message)
+    return { uploadId: await upload(file, app.call, show, stopper.signal) }
   }
 
   function cancel(): void {
