@@ -198,7 +198,12 @@ test('a guest that reboots by itself is started anew', async () => {
   const before = await until(call, id, (domain) => domain.startedAt !== null)
   await exec(call, id, ['touch', '/root/gone-after-this'])
   await call('console.write', { id, bytes: Buffer.from('reboot -f\r') })
-  await until(call, id, (domain) => (domain.startedAt ?? 0) > (before.startedAt ?? 0) && domain.agent === 'ready')
+  const isNewRun = (startedAt: number | null) => (startedAt ?? 0) > (before.startedAt ?? 0)
+  await until(
+    call,
+    id,
+    ({ state, startedAt, agent }) => state === 'running' && isNewRun(startedAt) && agent === 'ready',
+  )
   expect((await exec(call, id, ['test', '-e', '/root/gone-after-this'])).exitCode).toBe(1)
   await call('domains.forceOff', { id })
 })
