@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
 import type { SnapshotView, TaskView } from '../contract'
 import { VmmError } from '../../vmm/model/errors'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
@@ -11,7 +12,7 @@ import { exclusiveTask } from './exclusive'
 import type { Folders } from './folders'
 import type { Journal } from './journal'
 import type { Lifecycle } from './lifecycle'
-import { diskBytes, fileExists, linkOrCopy, type StateFiles } from './state-files'
+import { diskBytes, fileExists, linkOrCopy, stateFiles, type StateFiles } from './state-files'
 import type { TaskService } from './tasks'
 
 export interface SnapshotsParts {
@@ -156,29 +157,49 @@ export class SnapshotService {
     return true
   }
 
-  /** In an order in which a crash at any point leaves a domain that can be started. */
+  /**
+   * Brings everything beside the present state first: what cannot be brought, as on a full disk, costs the domain
+   * nothing. Then in an order in which a crash at any point leaves a domain that can be started.
+   */
   async #putBack(domain: Domain, snapshot: SnapshotRecord): Promise<void> {
-    const { domains, engines, folders } = this.parts
-    const engine = engines.get(domain.record.spec.engine)
+    const { domains, folders } = this.parts
     const present = folders.present(domain.id)
-    const files = folders.snapshot(domain.id, snapshot.id)
-    const { run } = domain
-    await run?.kill()
-    await domain.ending
-    await domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
-    await rm(present.machine, { force: true })
-    if (await fileExists(files.layer)) await engine.copyLayer(files.layer, present.layer)
-    else await rm(present.layer, { force: true })
-    if (snapshot.live) {
-      await linkOrCopy(files.machine, present.machine)
-      await copyFile(files.console, present.console).catch(() => undefined) // only for looks
+    const incoming = stateFiles(path.join(present.folder, 'incoming-partial'))
+    try {
+      const hasLayer = await this.#bring(domain, snapshot, incoming)
+      await domain.run?.kill()
+      await domain.ending
+      await domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
+      await rm(present.machine, { force: true })
+      if (hasLayer) await rename(incoming.layer, present.layer)
+      else await rm(present.layer, { force: true })
+      if (snapshot.live) {
+        await rename(incoming.machine, present.machine)
+        await rename(incoming.console, present.console).catch(() => undefined) // only for looks
+      }
+      await domains.store(domain, ({ spec }) => ({
+        state: snapshot.live ? 'saved' : 'off',
+        stateVersion: snapshot.stateVersion,
+        currentSnapshot: snapshot.id,
+        spec: { ...spec, memoryMiB: snapshot.memoryMiB },
+      }))
+    } finally {
+      await rm(incoming.folder, { recursive: true, force: true })
     }
-    await domains.store(domain, {
-      state: snapshot.live ? 'saved' : 'off',
-      stateVersion: snapshot.stateVersion,
-      currentSnapshot: snapshot.id,
-      spec: { ...domain.record.spec, memoryMiB: snapshot.memoryMiB },
-    })
+  }
+
+  /** Copies the files of a snapshot into `incoming`; tells whether a disk layer is one of them. */
+  async #bring(domain: Domain, snapshot: SnapshotRecord, incoming: StateFiles): Promise<boolean> {
+    const files = this.parts.folders.snapshot(domain.id, snapshot.id)
+    await rm(incoming.folder, { recursive: true, force: true })
+    await mkdir(incoming.folder, { recursive: true, mode: 0o700 })
+    const hasLayer = await fileExists(files.layer)
+    if (hasLayer) await this.parts.engines.get(domain.record.spec.engine).copyLayer(files.layer, incoming.layer)
+    if (snapshot.live) {
+      await linkOrCopy(files.machine, incoming.machine)
+      await copyFile(files.console, incoming.console).catch(() => undefined) // only for looks
+    }
+    return hasLayer
   }
 
   #forget(removed: SnapshotRecord): void {
@@ -213,6 +234,10 @@ export class SnapshotService {
     if (!snapshot.live) return ''
     const engine = this.parts.engines.find(domain.record.spec.engine)
     if (engine?.stateVersion !== snapshot.stateVersion) return 'it was taken by another version of the engine.'
-    return await engine.checkState(this.parts.folders.snapshot(snapshot.domainId, snapshot.id).machine)
+    const files = this.parts.folders.snapshot(snapshot.domainId, snapshot.id)
+    const { diskMiB, imageKind } = this.parts.domains.view(domain)
+    const hadDisk = diskMiB > 0 || imageKind === 'disk'
+    if (hadDisk && !(await fileExists(files.layer))) return 'its disk is missing.'
+    return await engine.checkState(files.machine)
   }
 }
