@@ -18,8 +18,9 @@ const catalog = new EngineCatalog(forkGuests(path.resolve('.vite/build/guest.js'
 
 for (const id of ENGINE_IDS) {
   const engine = catalog.find(id)
-  describe.skipIf(!engine)(`${id}${engine ? '' : ' (skipped: not part of this version)'}`, () => {
-    engineBehaves(engine as Engine)
+  describe(id, () => {
+    if (engine) engineBehaves(engine)
+    else test('runs machines', (context) => context.skip('this engine is not part of this version'))
   })
 }
 

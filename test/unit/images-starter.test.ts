@@ -178,16 +178,13 @@ describe('the guest', () => {
     }
   })
 
-  it.each(['init', 'sbin/shutdown', 'usr/lib/vivarium/agent'])(
-    '%s is a valid script',
-    (path) => {
-      const entry = guest.get(path)
-      const script = entry?.kind === 'file' ? String(entry.content) : ''
-      expect(script).toMatch(/^#!\/bin\/sh\n/)
-      const checked = spawnSync('sh', ['-n'], { input: script, encoding: 'utf8' })
-      expect(checked.stderr).toBe('')
-    },
-  )
+  it.each(['init', 'sbin/shutdown', 'usr/lib/vivarium/agent'])('%s is a valid script', (path) => {
+    const entry = guest.get(path)
+    const script = entry?.kind === 'file' ? String(entry.content) : ''
+    expect(script).toMatch(/^#!\/bin\/sh\n/)
+    const checked = spawnSync('sh', ['-n'], { input: script, encoding: 'utf8' })
+    expect(checked.stderr).toBe('')
+  })
 })
 
 describe('renew', () => {

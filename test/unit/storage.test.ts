@@ -237,7 +237,15 @@ describe('transactions', () => {
 
   test('old tasks are forgotten, new ones are not', async () => {
     const storage = await open(temporaryFolder())
-    const task = { kind: 'domain.start', title: 'T', domainId: null, state: 'done' as const, endedAt: 1, failure: null, resultId: '' }
+    const task = {
+      kind: 'domain.start',
+      title: 'T',
+      domainId: null,
+      state: 'done' as const,
+      endedAt: 1,
+      failure: null,
+      resultId: '',
+    }
     for (let n = 1; n <= 230; n++) await storage.tasks.put({ ...task, id: `t${n}`, startedAt: n })
 
     const kept = await storage.tasks.list()
