@@ -1,5 +1,5 @@
 import type { Page } from 'playwright-core'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { browserAppForFile } from '../support/browser-app'
 import { noChromium } from '../support/chromium'
 import { shell, startDomain } from '../support/vivarium'
@@ -25,15 +25,6 @@ async function openConsole(): Promise<Page> {
 async function run(page: Page, line: string, told: string): Promise<void> {
   await page.keyboard.type(`${line}\n`)
   await expect.poll(() => screenOf(page).textContent(), SOON).toContain(told)
-}
-
-/** Where the guest's console ends now. */
-async function consoleEnd(): Promise<number> {
-  return (await app.call('console.read', { id, offset: 0, maxBytes: 1 })).end
-}
-
-async function printed(from: number): Promise<string> {
-  return Buffer.from((await app.call('console.read', { id, offset: from })).bytes).toString()
 }
 
 test('a flood of escape sequences and broken text leaves the page usable', async () => {
@@ -78,35 +69,6 @@ test('what was printed is kept across tabs and in a new window', async () => {
 
   const other = await openConsole()
   await expect.poll(() => screenOf(other).textContent(), SOON).toContain('kept-line')
-})
-
-/** A page that has just opened may still move the focus to what it opened. */
-async function takeFocus(page: Page): Promise<void> {
-  const focused = async () => {
-    await screenOf(page).click()
-    return await page.evaluate(() => document.activeElement?.tagName)
-  }
-  await expect.poll(focused, SOON).toBe('TEXTAREA')
-}
-
-test('questions that the guest asked a terminal long ago are not answered into its shell', async () => {
-  const first = await openConsole()
-  await run(first, String.raw`printf '\033[6n\033[c\033[>c\033[5n\033]11;?\007'; sleep 1; echo asked"-"it`, 'asked-it')
-  await first.keyboard.press('Control+c')
-  await first.close()
-  // whatever is typed from here on shows up in this file
-  const end = await consoleEnd()
-  await app.call('console.write', { id, bytes: Buffer.from('stty -echo; cat > /tmp/typed; stty echo\n') })
-  await expect.poll(() => shell(app.call, id, 'ls /tmp/typed 2>/dev/null; true'), SOON).toBe('/tmp/typed')
-  onTestFinished(() => app.call('console.write', { id, bytes: Buffer.from('\x03stty echo\n') }).then(() => {}))
-
-  const page = await app.open(`/domains/${id}/console`)
-  await expect.poll(() => screenOf(page).textContent(), SOON).toContain('asked-it')
-  await takeFocus(page)
-  await page.keyboard.type('real typing\n')
-
-  await expect.poll(() => shell(app.call, id, 'cat /tmp/typed'), SOON).toBe('real typing')
-  expect(await printed(end)).not.toContain('^[[')
 })
 
 test('several lines are pasted only after a question', async () => {
