@@ -1,4 +1,3 @@
-import type { Counters } from '../model/counters'
 import { VmmError } from '../model/errors'
 import type { Engine, Machine, MachineEnd, MachineSpec } from '../engine/engine'
 import { GuestAgent } from './agent'
@@ -122,10 +121,6 @@ export class GuestRun {
         hint: 'Look at its console, try again, or use Force Off.',
       })
     }
-  }
-
-  counters(): Promise<Counters> {
-    return this.machine.counters()
   }
 
   async kill(): Promise<void> {
