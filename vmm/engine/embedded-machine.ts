@@ -22,6 +22,7 @@ export class EmbeddedMachine implements Machine {
   readonly pid: number | undefined
   readonly console: SerialPort
   readonly agentPort: SerialPort
+  readonly display = null
   readonly ended: Promise<MachineEnd>
   readonly #serial = new Map([CONSOLE_PORT, AGENT_PORT].map((port) => [port, new Set<(bytes: Uint8Array) => void>()]))
   readonly #counters = new Set<(counters: Counters) => void>()

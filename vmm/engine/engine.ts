@@ -1,5 +1,6 @@
 import type { Counters } from '../model/counters'
 import type { EngineId, Isolation } from '../model/domain'
+import type { Display } from './display'
 
 /** What an engine's machines can do. Callers ask this, never the engine's name. */
 export interface EngineCapabilities {
@@ -71,6 +72,8 @@ export interface Machine {
   readonly console: SerialPort
   /** Where a guest agent listens, if the image runs one. */
   readonly agentPort: SerialPort
+  /** Null for a machine without a screen. */
+  readonly display: Display | null
   pause(): Promise<void>
   resume(): Promise<void>
   /**
