@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { access, constants } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { errorCode, VmmError } from '../model/errors'
 
@@ -20,6 +22,32 @@ export interface ProgramOutcome {
 /** More output than any program used here has reason to write, bytes. */
 const STDOUT_LIMIT = 16 * 1024 * 1024
 const STDERR_KEPT = 64 * 1024
+
+/**
+ * Absolute path of the first program that is there under one of `names`: on the path and in the folders `also`, or in
+ * the folders `only`. Null when there is none.
+ */
+export async function findProgram(
+  names: readonly string[],
+  { only, also = [] }: { only?: readonly string[]; also?: readonly string[] } = {},
+): Promise<string | null> {
+  const folders = only ?? [...(process.env.PATH ?? '').split(delimiter), ...also]
+  const ending = process.platform === 'win32' ? '.exe' : ''
+  for (const folder of folders.filter((each) => each !== '')) {
+    for (const name of names) {
+      const file = join(folder, `${name}${ending}`)
+      if (await isProgram(file)) return file
+    }
+  }
+  return null
+}
+
+async function isProgram(file: string): Promise<boolean> {
+  return await access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+}
 
 /**
  * Runs `command` to its end, whatever its status. When `signal` fires, the program and all its children are

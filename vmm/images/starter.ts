@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { access, constants, mkdir, readdir, readFile, statfs } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { mkdir, readdir, readFile, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
 import { asVmmError, VmmError } from '../model/errors'
 import { PrivateApt, unpackDeb, type AptPackage } from './apt'
 import { writeCpio } from './cpio'
+import { findProgram } from './program'
 import { refuseCancelled, type OnProgress } from './progress'
 import { AGENT_PATH, assemble } from './starter-assembly'
 import { removeTree, StarterCache, type Manifest } from './starter-cache'
@@ -47,7 +48,7 @@ const RELEASES = ['bookworm', 'bullseye', 'buster']
 export async function starterAvailability(): Promise<{ buildable: boolean; reason: string }> {
   const refuse = (why: string) => ({ buildable: false, reason: `${why} ${IMPORT_INSTEAD}` })
   for (const program of ['apt-get', 'apt-config', 'dpkg-deb']) {
-    if (!(await isInstalled(program))) {
+    if ((await findProgram([program])) === null) {
       return refuse(`The starter image is built from Debian packages, and this host has no ${program}.`)
     }
   }
@@ -158,19 +159,6 @@ function imageAt(folder: string, { contentKey, packages }: Manifest): StarterIma
     contentKey,
     packages,
   }
-}
-
-async function isInstalled(program: string): Promise<boolean> {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
-  const found = await Promise.all(
-    folders.map((folder) =>
-      access(join(folder, program), constants.X_OK).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  )
-  return found.includes(true)
 }
 
 async function readAptSources(): Promise<string> {
