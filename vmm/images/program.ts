@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { access, constants } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { delimiter, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { errorCode, VmmError } from '../model/errors'
 
@@ -9,6 +9,13 @@ export interface ProgramOptions {
   cwd?: string
   /** Added to this process's environment. */
   env?: Record<string, string>
+  /** Receives the output as it comes; it is then not kept, and has no limit. */
+  onStdout?: (text: string) => void
+  /**
+   * A file that the program writes. When this process dies, however, the program is killed and the file removed, so that
+   * no orphan goes on filling the disk. Not on Windows, where an orphan comes to its own end.
+   */
+  scratch?: string
 }
 
 export interface ProgramOutcome {
@@ -24,6 +31,22 @@ const STDOUT_LIMIT = 16 * 1024 * 1024
 const STDERR_KEPT = 64 * 1024
 
 /**
+ * Runs "$@" beside a guard that waits for the end of a pipe which this process holds open and never writes to: it ends
+ * when this process does. $0 is the scratch file. The text is constant; what comes from outside is in the arguments.
+ */
+const GUARDED = `
+exec 3<&0 </dev/null
+"$@" 3<&- &
+program=$!
+{ read -r nothing; kill -9 $program; rm -f -- "$0"; } <&3 3<&- >/dev/null 2>&1 &
+guard=$!
+wait $program
+status=$?
+kill -9 $guard
+exit $status
+`
+
+/**
  * Absolute path of the first program that is there under one of `names`: on the path and in the folders `also`, or in
  * the folders `only`. Null when there is none.
  */
@@ -35,7 +58,7 @@ export async function findProgram(
   const ending = process.platform === 'win32' ? '.exe' : ''
   for (const folder of folders.filter((each) => each !== '')) {
     for (const name of names) {
-      const file = join(folder, `${name}${ending}`)
+      const file = resolve(folder, `${name}${ending}`)
       if (await isProgram(file)) return file
     }
   }
@@ -55,19 +78,22 @@ async function isProgram(file: string): Promise<boolean> {
  * that the caller can remove the files they were writing.
  */
 export function runProgram(command: string, args: string[], options: ProgramOptions = {}): Promise<ProgramOutcome> {
-  const { signal, cwd, env } = options
+  const { signal, cwd, env, onStdout, scratch } = options
   const cancelled = new VmmError('cancelled', `${command} was cancelled.`)
   if (signal?.aborted) return Promise.reject(cancelled)
-  const child = spawn(command, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const guarded = scratch !== undefined && process.platform !== 'win32'
+  const [program, words] = guarded ? ['/bin/sh', ['-c', GUARDED, scratch, command, ...args]] : [command, args]
+  const child = spawn(program, words, {
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true, // a process group of its own, so that its children can be killed with it
     env: { ...process.env, LC_ALL: 'C', ...env },
     ...(cwd === undefined ? {} : { cwd }),
   })
+  if (!guarded) child.stdin.end()
   const kill = () => {
     killGroup(child.pid)
   }
-  const stdout = collect(child.stdout, kill)
+  const stdout = onStdout ? passOn(child.stdout, onStdout) : collect(child.stdout, kill)
   let stderr = ''
   child.stderr.on('data', (bytes: Buffer) => {
     stderr = (stderr + bytes.toString('utf8')).slice(-STDERR_KEPT)
@@ -101,6 +127,11 @@ function collect(stream: Readable, stop: () => void) {
     }
   })
   return collected
+}
+
+function passOn(stream: Readable, receive: (text: string) => void) {
+  stream.setEncoding('utf8').on('data', receive)
+  return { overflowed: false, text: () => '' }
 }
 
 function killGroup(pid: number | undefined): void {
