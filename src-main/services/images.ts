@@ -1,23 +1,18 @@
-import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { CheckedArgs, ImageView, TaskView } from '../contract'
 import { VmmError } from '../../vmm/model/errors'
-import type { ImageKind, ImageRecord, ImageRole } from '../../vmm/model/image'
-import { safeText } from '../../vmm/model/safe-text'
-import { inspectImage } from '../../vmm/images/inspect'
+import type { ImageRecord, ImageRole } from '../../vmm/model/image'
 import { buildStarter, type StarterImage } from '../../vmm/images/starter'
 import { importImage, verifyImage } from '../../vmm/images/store'
 import type { Storage } from '../../storage'
 import type { Broadcast } from './broadcast'
 import type { Folders } from './folders'
+import { importFiles, nameFrom } from './image-import'
 import type { Journal } from './journal'
 import { linkOrCopy } from './state-files'
 import type { TaskContext, TaskService } from './tasks'
 import type { UploadService } from './uploads'
-
-/** Serial console first, for a kernel that brings no command line of its own. */
-const IMPORTED_CMDLINE = 'console=ttyS0 tsc=reliable mitigations=off'
 
 export interface ImagesParts {
   storage: Storage
@@ -181,34 +176,17 @@ export class ImageService {
     }
   }
 
-  async #import(
-    { signal, progress }: TaskContext,
-    name: string,
-    paths: string[],
-    args: CheckedArgs<'images.import'>,
-  ): Promise<string> {
-    progress('Checking the file')
-    const inspected = await Promise.all(paths.map(async (file) => ({ ...(await inspectImage(file)), path: file })))
-    const kind = kindOf(
-      inspected.map((file) => file.role),
-      args.kind,
-    )
-    const id = randomUUID()
-    const folder = this.parts.folders.image(id)
+  /** Returns the id of the image, of the first one where there are several. */
+  async #import(context: TaskContext, name: string, paths: string[], args: CheckedArgs<'images.import'>) {
+    const images = await importFiles(context, this.parts.folders, name, paths, args)
     try {
-      const files = await importImage({
-        sources: inspected.map((file) => ({ role: inspected.length === 1 ? kind : file.role, path: file.path })),
-        folder,
-        signal,
-        onProgress: (report) => progress('Copying', report.done, report.total, 'bytes'),
-      })
-      const cmdline = kind === 'kernel' ? (args.cmdline ?? IMPORTED_CMDLINE) : ''
-      await this.#put({ id, name, kind, files, cmdline, agent: false, createdAt: Date.now() })
+      for (const image of images) await this.#put(image)
     } catch (error) {
-      await rm(folder, { recursive: true, force: true })
+      const unknown = images.filter(({ id }) => !this.#images.has(id))
+      for (const { id } of unknown) await rm(this.parts.folders.image(id), { recursive: true, force: true })
       throw error
     }
-    return id
+    return images[0]?.id
   }
 
   async #put(image: ImageRecord): Promise<void> {
@@ -234,30 +212,4 @@ export class ImageService {
       damage: this.#damage.get(image.id) ?? '',
     }
   }
-}
-
-/** What the files make together. A choice of the person's wins where the content allows both. */
-function kindOf(roles: ImageRole[], chosen: Exclude<ImageKind, 'starter'> | undefined): Exclude<ImageKind, 'starter'> {
-  const [first] = roles
-  const pair = roles.length === 2
-  if (pair && !(roles.includes('kernel') && roles.includes('initrd'))) {
-    throw new VmmError('invalid', 'Two files make an image only when they are a kernel and its initrd.', {
-      hint: 'Import the files one by one.',
-    })
-  }
-  if (first === 'initrd' && !pair) {
-    throw new VmmError('invalid', 'An initrd alone cannot be booted.', { hint: 'Choose its kernel together with it.' })
-  }
-  const found = pair ? 'kernel' : (first as Exclude<ImageKind, 'starter'>)
-  if (chosen === undefined || chosen === found) return found
-  // a hybrid ISO is a disk as well, and a floppy may be meant as a small disk
-  if (chosen === 'disk' && (found === 'cdrom' || found === 'floppy')) return chosen
-  throw new VmmError('invalid', `The file is not a ${chosen}; it looks like a ${found}.`, {
-    hint: 'Leave the kind out, or choose another file.',
-  })
-}
-
-function nameFrom(file: string): string {
-  const base = path.basename(file).replace(/\.(iso|img|raw|ima|flp)$/i, '')
-  return safeText(base, 80).trim() || 'Imported image'
 }

@@ -111,6 +111,30 @@ describe('inspectImage takes', () => {
     expect(found.detail).toMatch(detail)
   })
 
+  it.each([
+    ['a.qcow2', Buffer.from('QFI\xfb\0\0\0\x03', 'latin1'), 'qcow2', /qcow2/],
+    ['a.vmdk', Buffer.from('KDMV\x01'), 'vmdk', /VMDK/],
+    ['b.vmdk', Buffer.from('# Disk DescriptorFile\n'), 'vmdk', /VMDK/],
+    ['a.vhdx', Buffer.from('vhdxfile'), 'vhdx', /VHDX/],
+    ['a.vhd', Buffer.concat([mbr(), Buffer.from('conectix'.padEnd(512, '\0'))]), 'vpc', /VHD/],
+    ['a.vdi', Buffer.from(`${'00'.repeat(64)}7f10dabe`, 'hex'), 'vdi', /VDI/],
+    ['a.ova', Buffer.from('a.ovf'.padEnd(257, '\0') + 'ustar'), 'ova', /OVA/],
+  ] as const)('%s, to be converted', async (name, content, format, detail) => {
+    const found = await inspectImage(await put(name, content))
+    expect(found).toMatchObject({ role: 'disk', format, detail: expect.stringMatching(detail) })
+  })
+
+  it('an ext file system without a boot sector, and says that nothing boots from it', async () => {
+    const disk = Buffer.alloc(MIB)
+    disk.writeUInt16LE(0xef53, 1024 + 56)
+    disk.writeUInt32LE(1024, 1024 + 4)
+    disk.writeUInt32LE(0x40, 1024 + 96)
+    const found = await inspectImage(await put('root.img', disk))
+    expect(found).toMatchObject({ role: 'disk', detail: expect.stringMatching(/^ext4 .*nothing boots from it/) })
+    const cut = await refusalOf(await put('cut.img', disk.subarray(0, MIB - 512)))
+    expect(cut).toMatchObject({ kind: 'invalid', message: expect.stringMatching(/cut off/) })
+  })
+
   it('a hybrid ISO as a CD', async () => {
     const hybrid = iso()
     hybrid.writeUInt16LE(0xaa55, 510)
@@ -127,12 +151,6 @@ describe('inspectImage refuses', () => {
     ['odd-mbr.img', mbr().subarray(0, MIB - 7), 'invalid', /cut off/],
     ['cut-floppy.img', fat(2880).subarray(0, 100 * 512), 'invalid', /cut off/],
     ['old-kernel', kernel({ protocol: 0x201 }), 'unsupported', /zImage/],
-    ['a.qcow2', Buffer.from('QFI\xfb\0\0\0\x03', 'latin1'), 'unsupported', /qcow2/],
-    ['a.vmdk', Buffer.from('KDMV\x01'), 'unsupported', /VMDK/],
-    ['a.vhdx', Buffer.from('vhdxfile'), 'unsupported', /VHDX/],
-    ['a.vhd', Buffer.concat([mbr(), Buffer.from('conectix'.padEnd(512, '\0'))]), 'unsupported', /VHD/],
-    ['a.vdi', Buffer.from(`${'00'.repeat(64)}7f10dabe`, 'hex'), 'unsupported', /VDI/],
-    ['a.ova', Buffer.from('a.ovf'.padEnd(257, '\0') + 'ustar'), 'unsupported', /OVA/],
     ['a.zip', Buffer.from('PK\x03\x04'), 'unsupported', /zip/],
     ['vmlinux', Buffer.from('\x7fELF'), 'unsupported', /ELF/],
     ['disk.img.gz', gzipSync(mbr()), 'unsupported', /gzip/],

@@ -1,5 +1,9 @@
 import { VmmError } from '../model/errors'
 import type { ImageRole } from '../model/image'
+import type { DiskFormat } from './block-source'
+
+/** What is converted to a raw disk, or several, when it is taken in. */
+export type ForeignFormat = Exclude<DiskFormat, 'raw'> | 'ova'
 
 /** What is known of a file: its size, and as much of both ends as was read. */
 export interface FileFacts {
@@ -15,6 +19,8 @@ export interface Identity {
   role: ImageRole
   /** What it is, for people. */
   detail: string
+  /** Left out for what is taken as it is. */
+  format?: ForeignFormat
 }
 
 /** For files that end too early. */

@@ -1,4 +1,3 @@
-import { VmmError } from '../model/errors'
 import { truncated, type FileFacts, type Identity } from './file-facts'
 
 const SECTOR = 512
@@ -10,25 +9,34 @@ const LARGEST_FLOPPY = 2880 * KIB
 
 /** A raw disk or floppy, by its boot sector, its partition table, or for a floppy its size. */
 export function identifyDisk(facts: FileFacts): Identity | undefined {
-  const { bytes, head, name } = facts
+  const { bytes, head } = facts
   if (FLOPPY_BYTES.includes(bytes)) return { role: 'floppy', detail: `floppy, ${bytes / KIB} KiB` }
   if (head.length < 2 * SECTOR || head.readUInt16LE(510) !== 0xaa55) {
-    if (head.length >= 0x43a && head.readUInt16LE(0x438) === 0xef53) {
-      throw new VmmError(
-        'unsupported',
-        `'${name}' holds an ext file system without a boot sector: nothing can boot from it.`,
-        {
-          hint: 'Choose an image of the whole disk, or boot another image and attach a disk of its own.',
-        },
-      )
-    }
-    return undefined
+    return identifyExt(facts)
   }
   const fat = fatBytes(head)
   if (fat !== undefined && FLOPPY_BYTES.includes(fat) && bytes < fat) throw truncated(facts, 'floppy', fat)
   if (fat === bytes && bytes <= LARGEST_FLOPPY) return { role: 'floppy', detail: `floppy, ${bytes / KIB} KiB` }
   if (bytes % SECTOR !== 0) throw truncated(facts, 'disk', Math.ceil(bytes / SECTOR) * SECTOR)
   return identifyPartitioned(facts)
+}
+
+const SUPERBLOCK_AT = 1024
+const EXT_MAGIC = 0xef53
+const HAS_JOURNAL = 0x4
+const HAS_EXTENTS = 0x40
+
+/** An ext file system without a boot sector (Linux: Documentation/filesystems/ext4/super.rst). */
+function identifyExt(facts: FileFacts): Identity | undefined {
+  const { bytes, head } = facts
+  const block = head.subarray(SUPERBLOCK_AT, SUPERBLOCK_AT + 1024)
+  if (block.length < 1024 || block.readUInt16LE(56) !== EXT_MAGIC) return undefined
+  const expected = block.readUInt32LE(4) * KIB * 2 ** Math.min(6, block.readUInt32LE(24))
+  if (expected > bytes) throw truncated(facts, 'file system', expected)
+  if (bytes % SECTOR !== 0) throw truncated(facts, 'disk', Math.ceil(bytes / SECTOR) * SECTOR)
+  const version = block.readUInt32LE(96) & HAS_EXTENTS ? 4 : block.readUInt32LE(92) & HAS_JOURNAL ? 3 : 2
+  const use = 'nothing boots from it by itself, but it can be attached to a domain that boots a kernel'
+  return { role: 'disk', detail: `ext${version} file system without a boot sector: ${use}` }
 }
 
 function identifyPartitioned(facts: FileFacts): Identity {

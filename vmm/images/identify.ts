@@ -3,7 +3,7 @@ import type { FileFacts, Identity } from './file-facts'
 import { identifyArchive } from './identify-archive'
 import { identifyCdrom } from './identify-cdrom'
 import { identifyDisk } from './identify-disk'
-import { refuseForeign } from './identify-foreign'
+import { identifyForeign } from './identify-foreign'
 import { identifyKernel } from './identify-kernel'
 
 /**
@@ -15,10 +15,9 @@ export function identify(facts: FileFacts): Identity {
   if (kernel) return kernel
   const cdrom = identifyCdrom(facts)
   if (cdrom) return cdrom
-  refuseForeign(facts)
-  const found = identifyArchive(facts) ?? identifyDisk(facts)
+  const found = identifyForeign(facts) ?? identifyArchive(facts) ?? identifyDisk(facts)
   if (found) return found
   throw new VmmError('invalid', `'${facts.name}' is no image that Vivarium knows.`, {
-    hint: 'Choose a kernel (bzImage), an initrd, an ISO, a raw disk with a boot sector or a floppy image.',
+    hint: 'Choose a kernel (bzImage), an initrd, an ISO, a disk (raw, qcow2, VMDK, VDI, VHD, VHDX), an OVA or a floppy image.',
   })
 }

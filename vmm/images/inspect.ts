@@ -1,16 +1,14 @@
 import { constants, open, stat, type FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { asVmmError, errorCode, VmmError } from '../model/errors'
-import type { ImageRole } from '../model/image'
 import { safeText } from '../model/safe-text'
+import { fileRange } from './byte-range'
+import type { Identity } from './file-facts'
 import { identify } from './identify'
 
-export interface InspectedImage {
-  role: ImageRole
+export interface InspectedImage extends Identity {
   /** Size of the file. */
   bytes: number
-  /** What it is, for people, with a warning where one is due. */
-  detail: string
 }
 
 /** Enough for the boot sectors, the header of a kernel and the first volume descriptors of an ISO 9660 image. */
@@ -27,8 +25,9 @@ export async function inspectImage(path: string): Promise<InspectedImage> {
   try {
     const { size } = await file.stat()
     if (size === 0) throw refused(`'${name}' is empty.`, path)
-    const head = await readPart(file, 0, Math.min(HEAD_BYTES, size))
-    const tail = await readPart(file, Math.max(0, size - TAIL_BYTES), Math.min(TAIL_BYTES, size))
+    const range = fileRange(file, size)
+    const head = await range.read(0, HEAD_BYTES)
+    const tail = await range.read(Math.max(0, size - TAIL_BYTES), TAIL_BYTES)
     return { bytes: size, ...identify({ name, bytes: size, head, tail }) }
   } catch (error) {
     throw asVmmError(error, `read '${name}'`)
@@ -54,21 +53,9 @@ async function openRegular(path: string, name: string): Promise<FileHandle> {
   }
 }
 
-/** Fewer bytes than `length` only when the file got shorter meanwhile. */
-async function readPart(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const part = Buffer.alloc(length)
-  let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await file.read(part, filled, length - filled, position + filled)
-    if (bytesRead === 0) break
-    filled += bytesRead
-  }
-  return part.subarray(0, filled)
-}
-
 function refused(message: string, path: string): VmmError {
   return new VmmError('invalid', message, {
-    hint: 'Choose a kernel, an initrd, an ISO, a raw disk or a floppy image.',
+    hint: 'Choose a kernel, an initrd, an ISO, a disk, an appliance (OVA) or a floppy image.',
     context: { path },
   })
 }

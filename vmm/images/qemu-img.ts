@@ -42,9 +42,11 @@ export async function convertDisk({ source, format, to, options = {}, signal, on
 
 const Info = v.object({ 'virtual-size': v.pipe(v.number(), v.minValue(0)) })
 
-/** What QEMU reads from the headers of `source`: the size that a guest sees, bytes. */
+/** What QEMU reads from the header of `source`: the size that a guest sees, bytes. */
 export async function diskInfo(source: BlockSource, signal?: AbortSignal): Promise<{ virtualBytes: number }> {
-  const { stdout } = await qemuImg(['info', '--output=json', jsonName(source)], 'read the disk', { signal })
+  // 'info' opens no backing files, and refuses a description that has some
+  const top = { ...source, ...('backing' in source && { backing: null }) }
+  const { stdout } = await qemuImg(['info', '--output=json', jsonName(top)], 'read the disk', { signal })
   return { virtualBytes: parseOutput(Info, stdout)['virtual-size'] }
 }
 

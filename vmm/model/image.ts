@@ -3,7 +3,7 @@
  * - `starter`: kernel + initramfs that Vivarium assembles from Debian packages, with a guest agent
  * - `kernel`: a kernel with an optional initrd
  * - `cdrom`: an ISO 9660 image
- * - `disk`: a raw disk; domains write to their own copy-on-write layer
+ * - `disk`: a raw disk, whatever format it came in; domains write to their own copy-on-write layer
  * - `floppy`: a raw floppy
  */
 export const IMAGE_KINDS = ['starter', 'kernel', 'cdrom', 'disk', 'floppy'] as const
@@ -19,7 +19,7 @@ export interface ImageFile {
   name: string
   /** Size in bytes. */
   bytes: number
-  /** SHA-256 of the content, hexadecimal. */
+  /** SHA-256 of the content, hexadecimal; empty for a disk that was converted. */
   sha256: string
 }
 
