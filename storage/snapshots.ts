@@ -1,3 +1,5 @@
+import * as v from 'valibot'
+import { HARDWARE_ENTRIES, type Hardware } from '../vmm/model/hardware'
 import { textOrNull, type Database, type Row } from './database'
 
 export interface SnapshotRecord {
@@ -9,12 +11,16 @@ export interface SnapshotRecord {
   /** Whether it holds a live machine, or disks alone. */
   live: boolean
   memoryMiB: number
+  /** What the domain was made of when the snapshot was taken; null in snapshots older than that was kept. */
+  hardware: Hardware | null
   /** Size of its files. */
   bytes: number
   /** Version of the engine that wrote the state; '' when not live. */
   stateVersion: string
   createdAt: number
 }
+
+const StoredHardware = v.pipe(v.string(), v.parseJson(), v.strictObject(HARDWARE_ENTRIES))
 
 export class SnapshotTable {
   constructor(private readonly database: Database) {}
@@ -26,7 +32,7 @@ export class SnapshotTable {
   /** Stores a snapshot and makes it the one that the domain's present state descends from. */
   async insertAsCurrent(record: SnapshotRecord): Promise<void> {
     await this.database.transaction(async (inside) => {
-      await inside.run('INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', [
+      await inside.run('INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', [
         record.id,
         record.domainId,
         record.parentId,
@@ -37,6 +43,7 @@ export class SnapshotTable {
         record.bytes,
         record.stateVersion,
         record.createdAt,
+        JSON.stringify(record.hardware ?? {}),
       ])
       await inside.run('UPDATE domains SET current_snapshot = ? WHERE id = ?', [record.id, record.domainId])
     })
@@ -71,5 +78,12 @@ function readRow(row: Row): SnapshotRecord {
     bytes: Number(row.bytes),
     stateVersion: String(row.state_version),
     createdAt: Number(row.created_at),
+    hardware: readHardware(row.hardware),
   }
+}
+
+function readHardware(text: unknown): Hardware | null {
+  if (text === '{}') return null
+  const read = v.safeParse(StoredHardware, text)
+  return read.success ? read.output : null
 }

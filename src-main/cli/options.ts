@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander'
-import { DISK_MIB, MEMORY_MIB } from '../../vmm/model/domain'
+import { MEMORY_MIB } from '../../vmm/model/domain'
+import { DISK_MIB } from '../../vmm/model/hardware'
 
 /** Makes a parser of whole numbers from `least` to `most`, for commander. */
 export function wholeNumber(least: number, most: number): (text: string) => number {

@@ -1,13 +1,19 @@
 import * as v from 'valibot'
-import { DomainPatchSchema, DomainSpecSchema, IdSchema, NameSchema } from '../../vmm/model/domain'
+import { DomainPatchSchema, DomainSpecSchema, MemorySchema, NameSchema } from '../../vmm/model/domain'
+import { DiskIdSchema, DiskMibSchema } from '../../vmm/model/hardware'
+import { IdSchema } from '../../vmm/model/id'
 import { IMAGE_KINDS } from '../../vmm/model/image'
 import {
   AppView,
   BinaryData,
+  CommandLineView,
   ConsoleChunk,
+  DiskView,
   DomainView,
+  EngineView,
   ExecChunk,
   ImageView,
+  InterfaceView,
   LoadView,
   LogEntryView,
   SettingsView,
@@ -60,6 +66,8 @@ export const CALLS = {
   'app.info': call(nothing, AppView),
   /** Brings the window to the front; without one, `url` is where a browser finds the interface. */
   'app.show': call(nothing, v.object({ url: v.string() })),
+  /** Tries every engine again, as after something was installed. */
+  'engines.probe': call(nothing, v.array(EngineView)),
   /** Chooses which events this client receives. */
   'events.subscribe': call(v.strictObject({ topics: v.array(v.picklist(TOPICS)) }), done),
 
@@ -81,11 +89,51 @@ export const CALLS = {
   'domains.forceOff': call(byDomain, DomainView),
   /** Throws a saved state away; the domain is then off. */
   'domains.discard': call(byDomain, DomainView),
-  'domains.clone': call(v.strictObject({ id: IdSchema, name: v.optional(NameSchema) }), TaskView),
+  /** A linked clone shares unchanged disk content with its source. */
+  'domains.clone': call(
+    v.strictObject({ id: IdSchema, name: v.optional(NameSchema), linked: v.optional(v.boolean(), false) }),
+    TaskView,
+  ),
   /** Moves the domain to the trash. */
   'domains.delete': call(byDomain, done),
   /** The last ten minutes of load, one sample a second, oldest first. */
   'domains.load': call(byDomain, v.array(LoadView)),
+
+  /** Leaves a running guest this much of its memory, at most what its spec says. */
+  'domains.setMemory': call(v.strictObject({ id: IdSchema, memoryMiB: MemorySchema }), DomainView),
+  /** What starts, or has started, the machine. */
+  'domains.commandLine': call(byDomain, CommandLineView),
+  /** What the guest's agent says of its network interfaces; none where it does not answer. */
+  'domains.interfaces': call(byDomain, v.array(InterfaceView)),
+
+  /** The disks of a domain, its first one included. */
+  'disks.list': call(byDomain, v.array(DiskView)),
+  /** Adds a disk, empty or on top of an image, or a CD drive. */
+  'disks.add': call(
+    v.strictObject({
+      id: IdSchema,
+      kind: v.picklist(['disk', 'cdrom']),
+      mib: v.optional(DiskMibSchema, 0),
+      imageId: v.optional(v.union([v.literal(''), IdSchema]), ''),
+    }),
+    DomainView,
+  ),
+  /** Attaches or detaches a disk, or changes what is in a CD drive, the latter also while the guest runs. */
+  'disks.update': call(
+    v.strictObject({
+      id: IdSchema,
+      disk: DiskIdSchema,
+      attached: v.optional(v.boolean()),
+      imageId: v.optional(v.union([v.literal(''), IdSchema])),
+    }),
+    DomainView,
+  ),
+  /** Grows a disk, also while the guest runs; the guest has to grow its partitions itself. */
+  'disks.resize': call(v.strictObject({ id: IdSchema, disk: DiskIdSchema, mib: DiskMibSchema }), DomainView),
+  /** Removes an added disk with its content; snapshots keep theirs. */
+  'disks.remove': call(v.strictObject({ id: IdSchema, disk: DiskIdSchema }), DomainView),
+  /** Looks at a disk's own structure, and mends a copy of it where it is damaged. */
+  'disks.repair': call(v.strictObject({ id: IdSchema, disk: DiskIdSchema }), TaskView),
 
   'trash.list': call(nothing, v.array(TrashedView)),
   'trash.restore': call(byDomain, DomainView),
@@ -93,7 +141,16 @@ export const CALLS = {
   'trash.empty': call(v.strictObject({ ids: v.optional(v.array(IdSchema)) }), TaskView),
 
   'snapshots.list': call(byDomain, v.array(SnapshotView)),
-  'snapshots.create': call(v.strictObject({ id: IdSchema, name: v.optional(NameSchema), description }), TaskView),
+  /** Without `memory`, of the disks alone. */
+  'snapshots.create': call(
+    v.strictObject({
+      id: IdSchema,
+      name: v.optional(NameSchema),
+      description,
+      memory: v.optional(v.boolean(), true),
+    }),
+    TaskView,
+  ),
   'snapshots.revert': call(v.strictObject({ id: IdSchema, snapshotId: IdSchema }), TaskView),
   'snapshots.rename': call(
     v.strictObject({ id: IdSchema, snapshotId: IdSchema, name: NameSchema, description }),

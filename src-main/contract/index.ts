@@ -7,13 +7,32 @@ export { VERB_LABELS, VERBS, verbVerdict, type Verb, type VerbVerdict } from '..
 export {
   NAME_LIMIT,
   MEMORY_MIB,
-  DISK_MIB,
+  MemorySchema,
   NameSchema,
   type DomainState,
   type DomainSpecInput,
   type EngineId,
   type Isolation,
 } from '../../vmm/model/domain'
+export {
+  ACCELERATOR_CHOICES,
+  BOOT_DEVICES,
+  CPUS,
+  CpusSchema,
+  DISK_BUSES,
+  DISK_MIB,
+  DiskMibSchema,
+  DiskLimitsSchema,
+  FIRMWARES,
+  FIRST_DISK,
+  MACHINE_TYPES,
+  NIC_MODELS,
+  NICS_MOST,
+  NO_LIMITS,
+  unsupported,
+  type BootDevice,
+  type DiskLimits,
+} from '../../vmm/model/hardware'
 export { VmmError, type FailureKind } from '../../vmm/model/errors'
 export { safeText } from '../../vmm/model/safe-text'
 export type { ImageKind } from '../../vmm/model/image'

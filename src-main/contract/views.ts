@@ -1,6 +1,14 @@
 import * as v from 'valibot'
 import { DOMAIN_STATES, ENGINE_IDS, ISOLATIONS } from '../../vmm/model/domain'
 import { FAILURE_KINDS } from '../../vmm/model/errors'
+import {
+  ACCELERATORS,
+  DISK_BUSES,
+  DiskLimitsSchema,
+  FIRMWARES,
+  HARDWARE_ENTRIES,
+  MACHINE_TYPES,
+} from '../../vmm/model/hardware'
 import { IMAGE_KINDS } from '../../vmm/model/image'
 
 /** What a client sees. Times are milliseconds since the Unix epoch, sizes are bytes unless named MiB. */
@@ -17,7 +25,23 @@ export const CapabilitiesView = v.object({
   pause: v.boolean(),
   save: v.boolean(),
   liveSnapshot: v.boolean(),
+  diskSnapshot: v.boolean(),
   instantStart: v.boolean(),
+  linkedClone: v.boolean(),
+  powerButton: v.boolean(),
+  agentPort: v.boolean(),
+  balloon: v.boolean(),
+  diskLimits: v.boolean(),
+  growDisk: v.boolean(),
+  outlivesMain: v.boolean(),
+  mostCpus: v.number(),
+  mostMemoryMiB: v.number(),
+  furtherDisks: v.number(),
+  mostNics: v.number(),
+  firmwares: v.array(v.picklist(FIRMWARES)),
+  machineTypes: v.array(v.picklist(MACHINE_TYPES)),
+  accelerators: v.array(v.picklist(ACCELERATORS)),
+  diskBuses: v.array(v.picklist(DISK_BUSES)),
 })
 export type CapabilitiesView = v.InferOutput<typeof CapabilitiesView>
 
@@ -30,6 +54,10 @@ export const EngineView = v.object({
   works: v.boolean(),
   /** Why not, and what would help; empty when it works. */
   reason: text,
+  /** What it runs on, such as 'QEMU 7.2.22'; empty for an engine that is part of Vivarium. */
+  version: text,
+  /** What was tried to make guests fast, best first; `reason` says why one was refused. */
+  accelerators: v.array(v.object({ id: v.picklist(ACCELERATORS), works: v.boolean(), reason: text })),
 })
 export type EngineView = v.InferOutput<typeof EngineView>
 
@@ -50,6 +78,14 @@ export const DomainView = v.object({
   imageKind: v.nullable(v.picklist(IMAGE_KINDS)),
   memoryMiB: v.number(),
   diskMiB: v.number(),
+  ...HARDWARE_ENTRIES,
+  diskLimits: DiskLimitsSchema,
+  /** A template is never started; domains are cloned from it. */
+  template: v.boolean(),
+  /** What makes the running machine fast, such as 'tcg'; empty when there is none, or no choice. */
+  runningOn: text,
+  /** Memory that the running guest has been left; null where it always has all. */
+  memoryNowMiB: v.nullable(v.number()),
   instantStart: v.boolean(),
   /** Whether the machine now running came up from a boot snapshot. */
   startedInstantly: v.boolean(),
@@ -65,6 +101,32 @@ export const DomainView = v.object({
   snapshotCount: v.number(),
 })
 export type DomainView = v.InferOutput<typeof DomainView>
+
+export const DiskView = v.object({
+  id: text,
+  kind: v.picklist(['disk', 'cdrom']),
+  attached: v.boolean(),
+  /** Whether it is the one that the image or the domain's own disk size gives. */
+  first: v.boolean(),
+  /** Size that the guest sees, bytes; 0 for an empty CD drive. */
+  bytes,
+  /** What it takes up on the host beside its image, bytes. */
+  usedBytes: bytes,
+  /** '' for none. */
+  imageId: text,
+  imageName: text,
+})
+export type DiskView = v.InferOutput<typeof DiskView>
+
+export const CommandLineView = v.object({
+  /** The words of the command; none where the engine has no command. */
+  words: v.array(text),
+})
+export type CommandLineView = v.InferOutput<typeof CommandLineView>
+
+/** A network interface as the guest tells it. */
+export const InterfaceView = v.object({ name: text, mac: text, addresses: v.array(text) })
+export type InterfaceView = v.InferOutput<typeof InterfaceView>
 
 export const TrashedView = v.object({ id: text, name: text, trashedAt: time, bytes })
 export type TrashedView = v.InferOutput<typeof TrashedView>
@@ -135,11 +197,14 @@ export const LoadView = v.object({
   at: time,
   /** Share of the last interval in which the guest's processor was busy, 0 to 1. */
   cpu: v.number(),
-  instructionsPerSecond: v.number(),
+  /** Null where the engine cannot count them. */
+  instructionsPerSecond: v.nullable(v.number()),
   hostBytes: bytes,
   guestUsedBytes: v.nullable(bytes),
   diskReadPerSecond: v.number(),
   diskWritePerSecond: v.number(),
+  diskReadOpsPerSecond: v.number(),
+  diskWriteOpsPerSecond: v.number(),
 })
 export type LoadView = v.InferOutput<typeof LoadView>
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { HARDWARE_FIELDS } from '../../vmm/model/hardware'
 import type { ImageRecord } from '../../vmm/model/image'
 import type { Engine } from '../../vmm/engine/engine'
 import type { GuestRun } from '../../vmm/machine/guest-run'
@@ -26,12 +27,24 @@ export class BootSnapshots {
   /** The files that a start would resume from or make, or null where an instant start is not possible. */
   place(domain: Domain, image: ImageRecord, engine: Engine): { machine: string; console: string } | null {
     const { spec } = domain.record
-    const possible = spec.instantStart && image.agent && spec.diskMiB === 0 && engine.capabilities.instantStart
+    const possible =
+      spec.instantStart &&
+      image.agent &&
+      spec.diskMiB === 0 &&
+      spec.disks.length === 0 &&
+      engine.capabilities.instantStart
     if (!possible) return null
     const folder = this.folders.bootSnapshots(image.id)
-    const content = [engine.stateVersion, image.cmdline, ...image.files.map((file) => file.sha256)].join('\n')
+    const hardware = JSON.stringify(HARDWARE_FIELDS.map((field) => spec[field]))
+    const content = [
+      engine.id,
+      engine.stateVersion,
+      hardware,
+      image.cmdline,
+      ...image.files.map((file) => file.sha256),
+    ].join('\n')
     const key = createHash('sha256').update(content).digest('hex').slice(0, 16)
-    const stem = path.join(folder, `${spec.memoryMiB}-${key}`)
+    const stem = path.join(folder, `${spec.memoryMiB}-${engine.id}-${key}`)
     return { machine: `${stem}.state`, console: `${stem}.tail` }
   }
 
@@ -47,7 +60,7 @@ export class BootSnapshots {
       if (await this.exists(place)) return
       await mkdir(path.dirname(place.machine), { recursive: true, mode: 0o700 })
       await writeConsole(place.console, domain.scrollback)
-      await run.machine.saveState(place.machine, { compress: false, layerCopy: null })
+      await run.machine.saveState(place.machine, { compress: false, layerCopies: {} })
     } finally {
       this.#writing.delete(place.machine)
     }
@@ -62,14 +75,13 @@ export class BootSnapshots {
     await this.images.publish()
   }
 
-  /** Snapshots of the same memory size that no engine of today writes. */
+  /** Snapshots of the same engine and memory size that nobody would resume from now. */
   async #dropOthers(place: { machine: string }): Promise<void> {
     const folder = path.dirname(place.machine)
     const [stem] = path.basename(place.machine).split('.')
-    const [memory] = (stem ?? '').split('-')
+    const kin = (stem ?? '').slice(0, (stem ?? '').lastIndexOf('-') + 1)
     for (const name of await readdir(folder)) {
-      if (name.startsWith(`${memory}-`) && !name.startsWith(`${stem}.`))
-        await rm(path.join(folder, name), { force: true })
+      if (name.startsWith(kin) && !name.startsWith(`${stem}.`)) await rm(path.join(folder, name), { force: true })
     }
   }
 }

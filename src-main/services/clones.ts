@@ -9,8 +9,10 @@ import { exclusiveTask } from './exclusive'
 import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
+import { diskOf } from './machine-spec'
 import type { SnapshotService } from './snapshots'
-import type { TaskService } from './tasks'
+import { layerFile, layersIn, type StateFiles } from './state-files'
+import type { TaskContext, TaskService } from './tasks'
 
 export interface ClonesParts {
   domains: DomainService
@@ -28,35 +30,36 @@ export class CloneService {
 
   /**
    * Copies spec and disk and, where the guest has an agent to renew its identity with, memory and devices: such a
-   * clone of a running or saved domain is saved, and goes on from there. It gets a MAC address of its own.
+   * clone of a running or saved domain is saved, and goes on from there. It gets a MAC address of its own. A linked
+   * clone shares what neither of the two changes.
    */
-  async clone(id: string, name: string | undefined): Promise<TaskView> {
+  async clone(id: string, name: string | undefined, linked: boolean): Promise<TaskView> {
     const source = this.parts.domains.forVerb(id, 'clone')
     const wanted = name ?? this.parts.domains.freeName(source.name)
     this.parts.domains.requireFreeName(wanted)
     return await exclusiveTask(this.parts, source, {
       kind: 'domain.clone',
       title: `Cloning ${source.name}`,
-      work: async ({ progress }) => {
-        progress('Copying')
-        return await this.#copy(source, wanted)
-      },
+      cancellable: true,
+      work: (context) => this.#copy(source, wanted, linked, context),
     })
   }
 
-  async #copy(source: Domain, name: string): Promise<string> {
+  async #copy(source: Domain, name: string, linked: boolean, context: TaskContext): Promise<string> {
     const { domains, engines, folders, images, journal, snapshots } = this.parts
     const id = randomUUID()
     const files = folders.present(id)
     await mkdir(files.folder, { recursive: true, mode: 0o700 })
     try {
       const { spec } = source.record
-      const captured = await snapshots.capture(source, files)
+      context.progress('Copying')
+      const captured = await snapshots.capture(source, files, true)
+      if (!linked) await this.#flatten(source, files, context)
       const live = captured && (images.find(spec.imageId)?.agent ?? false)
       if (captured && !live) await rm(files.machine, { force: true })
       const clone = new Domain({
         id,
-        spec: { ...spec, name },
+        spec: { ...spec, name, template: false },
         mac: newMac(),
         state: live ? 'saved' : 'off',
         stateReason: '',
@@ -70,8 +73,23 @@ export class CloneService {
       await journal.info(id, 'domain.cloned', `${name} was cloned from ${source.name}.`)
       return id
     } catch (error) {
+      const engine = engines.get(source.record.spec.engine)
+      for (const disk of await layersIn(files)) await engine.removeLayer(layerFile(files, disk))
       await rm(files.folder, { recursive: true, force: true })
       throw error
+    }
+  }
+
+  /** Gives the copied disks their content for themselves, where the engine shares it. */
+  async #flatten(source: Domain, files: StateFiles, { signal, progress }: TaskContext): Promise<void> {
+    const engine = this.parts.engines.get(source.record.spec.engine)
+    if (!engine.capabilities.linkedClone) return
+    for (const id of await layersIn(files)) {
+      const disk = diskOf(source, id, this.parts)
+      if (!disk) continue
+      const layer = layerFile(files, id)
+      const onProgress = (done: number, total: number): void => progress(`Copying ${id}`, done, total, 'bytes')
+      await engine.flattenLayer({ ...disk, layer }, layer, { signal, onProgress })
     }
   }
 }

@@ -17,6 +17,8 @@ export class Domain {
   quickReboots = 0
   /** Whether the present run came up from a boot snapshot. */
   startedInstantly = false
+  /** Memory that the running guest has been left; null where it always has all. */
+  memoryNowMiB: number | null = null
   /** The task that has the domain to itself. */
   taskId: string | null = null
   /** Outlives runs, so that the last words of a crashed guest can be read. */

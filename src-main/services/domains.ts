@@ -1,19 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { DomainView } from '../contract'
 import type { DomainPatch, DomainSpec, DomainState } from '../../vmm/model/domain'
 import { VmmError } from '../../vmm/model/errors'
+import { HARDWARE_FIELDS, refuseUnsupported } from '../../vmm/model/hardware'
 import type { Verb } from '../../vmm/model/verbs'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import { newMac } from '../../vmm/machine/identity'
 import type { DamagedDomain, DomainRecord, SnapshotRecord, Storage } from '../../storage'
 import type { Broadcast } from './broadcast'
 import { Domain } from './domain'
+import { damagedView, domainView } from './domain-view'
 import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
-
-const NOTHING = { pause: false, save: false, liveSnapshot: false, instantStart: false }
 
 /** Changes of one turn of the event loop go out as one event. */
 const PUBLISH_AFTER_MS = 10
@@ -84,11 +85,8 @@ export class DomainService {
 
   async create(spec: DomainSpec, ephemeral: boolean): Promise<Domain> {
     this.requireFreeName(spec.name)
-    this.parts.engines.get(spec.engine)
+    refuseUnsupported(spec, this.parts.engines.get(spec.engine))
     const image = this.parts.images.get(spec.imageId)
-    if (image.kind === 'disk' && spec.diskMiB > 0) {
-      throw new VmmError('invalid', 'A disk image brings its own disk.', { hint: 'Leave the disk size out.' })
-    }
     const domain = new Domain({
       id: randomUUID(),
       spec,
@@ -133,12 +131,21 @@ export class DomainService {
     const domain = this.forVerb(id, onlyName ? 'rename' : 'settings')
     const { spec, state } = domain.record
     const name = patch.name ?? spec.name
-    if (patch.memoryMiB !== undefined && patch.memoryMiB !== spec.memoryMiB && state !== 'off' && state !== 'crashed') {
-      throw new VmmError('state', 'Memory can be changed only while the domain is off.', {
+    const touched = ['memoryMiB' as const, ...HARDWARE_FIELDS].filter(
+      (field) => field in patch && !isDeepStrictEqual(patch[field as keyof DomainPatch], spec[field]),
+    )
+    if (touched.length > 0 && state !== 'off' && state !== 'crashed') {
+      throw new VmmError('state', 'Memory and hardware can be changed only while the domain is off.', {
         hint: state === 'saved' ? 'Discard the saved state first.' : 'Shut it down first.',
+        context: { fields: touched },
       })
     }
+    if (patch.template && state !== 'off') {
+      throw new VmmError('state', 'Only a domain that is off can become a template.', { hint: 'Shut it down first.' })
+    }
     const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+    refuseUnsupported({ ...spec, ...given }, this.parts.engines.get(spec.engine))
+    if (patch.diskLimits) await domain.run?.machine.setDiskLimits(patch.diskLimits)
     const store = () => this.store(domain, (record) => ({ spec: { ...record.spec, ...given } }))
     await (name === spec.name ? store() : this.claimName(name, store))
     const what = name === spec.name ? `The settings of ${name} were changed.` : `${spec.name} was renamed to ${name}.`
@@ -191,35 +198,12 @@ export class DomainService {
   }
 
   view(domain: Domain): DomainView {
-    const { record, run } = domain
-    const { spec } = record
-    const image = this.parts.images.find(spec.imageId)
-    const engine = this.parts.engines.find(spec.engine)
-    return {
-      id: record.id,
-      name: spec.name,
-      group: spec.group,
-      notes: spec.notes,
-      state: record.state,
-      stateReason: record.stateReason,
-      engine: spec.engine,
-      isolation: engine?.isolation ?? 'emulated',
-      capabilities: engine?.capabilities ?? NOTHING,
-      imageId: spec.imageId,
-      imageName: image?.name ?? '',
-      imageKind: image?.kind ?? null,
-      memoryMiB: spec.memoryMiB,
-      diskMiB: spec.diskMiB,
-      instantStart: spec.instantStart,
-      startedInstantly: domain.startedInstantly,
-      ephemeral: record.ephemeral,
-      mac: record.mac,
-      agent: run?.agentState ?? (image?.agent ? 'waiting' : 'none'),
-      createdAt: record.createdAt,
-      startedAt: run?.startedAt ?? null,
-      taskId: domain.taskId,
-      snapshotCount: [...this.snapshots.values()].filter((snapshot) => snapshot.domainId === record.id).length,
-    }
+    const { id, spec } = domain.record
+    return domainView(domain, {
+      image: this.parts.images.find(spec.imageId),
+      engine: this.parts.engines.find(spec.engine),
+      snapshotCount: [...this.snapshots.values()].filter((snapshot) => snapshot.domainId === id).length,
+    })
   }
 
   /** A name like `name` that no domain has yet. */
@@ -268,32 +252,4 @@ export class DomainService {
 
 function changed(record: DomainRecord, change: Change): DomainRecord {
   return { ...record, ...(typeof change === 'function' ? change(record) : change) }
-}
-
-function damagedView(damaged: DamagedDomain): DomainView {
-  return {
-    id: damaged.id,
-    name: damaged.name || `(damaged ${damaged.id.slice(0, 8)})`,
-    group: '',
-    notes: '',
-    state: 'damaged',
-    stateReason: damaged.damage,
-    engine: 'embedded',
-    isolation: 'wasm',
-    capabilities: NOTHING,
-    imageId: '',
-    imageName: '',
-    imageKind: null,
-    memoryMiB: 0,
-    diskMiB: 0,
-    instantStart: false,
-    startedInstantly: false,
-    ephemeral: false,
-    mac: '',
-    agent: 'none',
-    createdAt: 0,
-    startedAt: null,
-    taskId: null,
-    snapshotCount: 0,
-  }
 }

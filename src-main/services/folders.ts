@@ -22,6 +22,16 @@ export class Folders {
     return path.join(this.root, 'firmware')
   }
 
+  /** Disk content that layers share. */
+  get layers(): string {
+    return path.join(this.root, 'layers')
+  }
+
+  /** Sockets, logs and records of machines that outlive main. */
+  get run(): string {
+    return path.join(this.root, 'run')
+  }
+
   /** Packages and builds that can be fetched again. */
   get cache(): string {
     return path.join(this.root, 'cache')
@@ -54,7 +64,7 @@ export class Folders {
   }
 
   async make(): Promise<void> {
-    for (const folder of [this.root, this.images, this.domains, this.uploads, this.cache]) {
+    for (const folder of [this.root, this.images, this.domains, this.uploads, this.cache, this.layers]) {
       await mkdir(folder, { recursive: true, mode: 0o700 })
     }
   }

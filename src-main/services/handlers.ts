@@ -1,7 +1,10 @@
-import type { AppView, CallName, CallResult, CheckedArgs } from '../contract'
+import type { AppView, CallName, CallResult, CheckedArgs, EngineView, InterfaceView } from '../contract'
 import { starterAvailability } from '../../vmm/images/starter'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import type { CloneService } from './clones'
+import type { DiskService } from './disks'
+import type { Domain } from './domain'
+import { capabilitiesView } from './domain-view'
 import type { ConsoleService } from './consoles'
 import type { DomainService } from './domains'
 import type { ExecService } from './execs'
@@ -27,6 +30,7 @@ export interface HandlerParts {
   lifecycle: Lifecycle
   snapshots: SnapshotService
   clones: CloneService
+  disks: DiskService
   trash: TrashService
   images: ImageService
   uploads: UploadService
@@ -51,6 +55,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     lifecycle,
     snapshots,
     clones,
+    disks,
     trash,
     images,
     uploads,
@@ -63,6 +68,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
   } = parts
   return {
     'app.info': () => appInfo(parts),
+    'engines.probe': () => engineViews(parts.engines, true),
     'app.show': () => ({ url: parts.shell.show() }),
     'events.subscribe': ({ topics }, client) => {
       client.topics = new Set(topics)
@@ -86,7 +92,17 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'domains.save': ({ id }) => lifecycle.save(id),
     'domains.forceOff': async ({ id }) => domains.view(await lifecycle.forceOff(id)),
     'domains.discard': async ({ id }) => domains.view(await lifecycle.discard(id)),
-    'domains.clone': ({ id, name }) => clones.clone(id, name),
+    'domains.clone': ({ id, name, linked }) => clones.clone(id, name, linked),
+    'domains.setMemory': async ({ id, memoryMiB }) => domains.view(await lifecycle.setMemory(id, memoryMiB)),
+    'domains.commandLine': async ({ id }) => ({ words: await lifecycle.commandLine(id) }),
+    'domains.interfaces': ({ id }) => interfacesOf(domains.get(id)),
+
+    'disks.list': ({ id }) => disks.list(id),
+    'disks.add': async (wanted) => domains.view(await disks.add(wanted)),
+    'disks.update': async (change) => domains.view(await disks.update(change)),
+    'disks.resize': async (change) => domains.view(await disks.resize(change)),
+    'disks.remove': async (which) => domains.view(await disks.remove(which)),
+    'disks.repair': (which) => disks.repair(which),
     'domains.delete': async ({ id }) => {
       await trash.add(id)
       return DONE
@@ -98,7 +114,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'trash.empty': ({ ids }) => trash.empty(ids),
 
     'snapshots.list': ({ id }) => snapshots.list(id),
-    'snapshots.create': ({ id, name, description }) => snapshots.create(id, name, description),
+    'snapshots.create': ({ id, name, description, memory }) => snapshots.create(id, name, description, memory),
     'snapshots.revert': ({ id, snapshotId }) => snapshots.revert(id, snapshotId),
     'snapshots.rename': ({ id, snapshotId, name, description }) => snapshots.rename(id, snapshotId, name, description),
     'snapshots.delete': ({ id, snapshotId }) => snapshots.delete(id, snapshotId),
@@ -150,16 +166,29 @@ export function makeHandlers(parts: HandlerParts): Handlers {
 async function appInfo({ shell, version, folders, engines, images }: HandlerParts): Promise<AppView> {
   const starter = images.starter()
   const { buildable, reason } = await starterAvailability()
-  const views = engines.all().map(async (engine) => {
-    const { id, name, isolation, capabilities } = engine
-    return { id, name, isolation, capabilities, ...(await engine.probe()) }
-  })
   return {
     version,
     shell: shell.kind,
     platform: process.platform,
-    engines: await Promise.all(views),
+    engines: await engineViews(engines, false),
     dataFolder: folders.root,
     starter: { ready: starter !== undefined, imageId: starter?.id ?? '', buildable, reason },
   }
+}
+
+async function engineViews(engines: EngineCatalog, anew: boolean): Promise<EngineView[]> {
+  const views = engines.all().map(async (engine) => {
+    const { accelerators, ...verdict } = await engine.probe(anew)
+    const { id, name, isolation, capabilities } = engine
+    const tried = accelerators.map((accelerator) => ({ ...accelerator }))
+    return { id, name, isolation, capabilities: capabilitiesView(capabilities), ...verdict, accelerators: tried }
+  })
+  return await Promise.all(views)
+}
+
+/** Asked in passing: a guest whose agent does not answer just now has none to tell. */
+async function interfacesOf(domain: Domain): Promise<InterfaceView[]> {
+  const { run } = domain
+  if (run?.agentState !== 'ready' || domain.record.state !== 'running') return []
+  return await run.interfaces().catch(() => [])
 }

@@ -131,8 +131,10 @@ export class ImageService {
     const usage = new Map<string, number>()
     for (const stored of await this.parts.storage.domains.list()) {
       if (!stored.ok || stored.record.ephemeral) continue
-      const { imageId } = stored.record.spec
-      usage.set(imageId, (usage.get(imageId) ?? 0) + 1)
+      const { imageId, disks } = stored.record.spec
+      for (const used of new Set([imageId, ...disks.map((disk) => disk.imageId)])) {
+        usage.set(used, (usage.get(used) ?? 0) + 1)
+      }
     }
     return usage
   }

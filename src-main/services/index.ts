@@ -10,6 +10,7 @@ import { BootSnapshots } from './boot-snapshots'
 import { Broadcast } from './broadcast'
 import { CloneService } from './clones'
 import { ConsoleService } from './consoles'
+import { DiskService } from './disks'
 import { DomainService } from './domains'
 import { ExecService } from './execs'
 import { Folders } from './folders'
@@ -48,25 +49,26 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
   const journal = new Journal(storage, broadcast)
   const tasks = new TaskService(storage, broadcast)
   const settings = new SettingsService(storage, broadcast)
-  const engines = new EngineCatalog(spawnGuest)
+  const engines = new EngineCatalog(spawnGuest, folders)
   const uploads = new UploadService(folders)
   const images = new ImageService({ storage, broadcast, journal, folders, tasks, uploads })
   const domains: DomainService = new DomainService({ storage, broadcast, journal, folders, engines, images })
   const bootSnapshots = new BootSnapshots(folders, images)
   const consoles = new ConsoleService(domains)
   const execs = new ExecService(domains)
-  const remover = new Remover({ storage, folders, domains, images })
+  const remover = new Remover({ storage, folders, domains, engines, images })
   const supervisor = new Supervisor({ domains, broadcast, journal, bootSnapshots, consoles, remover })
   const lifecycle = new Lifecycle({ domains, engines, images, bootSnapshots, folders, journal, tasks }, supervisor)
   const snapshots = new SnapshotService({ storage, domains, engines, folders, journal, tasks, lifecycle })
   const clones = new CloneService({ domains, engines, folders, images, journal, snapshots, tasks })
+  const disks = new DiskService({ domains, engines, folders, images, journal, tasks })
   const trash = new TrashService({ storage, domains, folders, journal, remover, tasks })
 
   await settings.load()
   await tasks.recover()
   await images.load()
   await domains.load()
-  await recover({ storage, folders, domains, journal, remover })
+  await recover({ storage, engines, folders, domains, images, journal, remover, supervisor })
 
   const handlers = makeHandlers({
     shell,
@@ -77,6 +79,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
     lifecycle,
     snapshots,
     clones,
+    disks,
     trash,
     images,
     uploads,
@@ -133,6 +136,10 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
       for (const domain of domains.all()) {
         const { run } = domain
         domain.run = null
+        if (run && engines.get(domain.record.spec.engine).capabilities.outlivesMain) {
+          await run.machine.release()
+          continue
+        }
         await run?.kill()
         await domain.ending
         if (!run) continue

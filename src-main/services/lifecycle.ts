@@ -1,9 +1,10 @@
 import { rm } from 'node:fs/promises'
 import type { TaskView } from '../contract'
-import { asVmmError } from '../../vmm/model/errors'
+import { asVmmError, VmmError } from '../../vmm/model/errors'
 import { writeConsole } from './console-tail'
 import type { Domain } from './domain'
 import { exclusiveTask } from './exclusive'
+import { machineSpec } from './machine-spec'
 import { Starter, type StartParts } from './start'
 import type { Supervisor } from './supervisor'
 import type { TaskContext } from './tasks'
@@ -136,6 +137,27 @@ export class Lifecycle {
     return domain
   }
 
+  /** Asks a running guest to do with less memory, or gives it back. */
+  async setMemory(id: string, memoryMiB: number): Promise<Domain> {
+    const domain = this.parts.domains.forVerb(id, 'pause')
+    const { spec } = domain.record
+    if (memoryMiB > spec.memoryMiB) {
+      throw new VmmError('invalid', `${domain.name} has ${spec.memoryMiB} MiB, and cannot have more while it runs.`, {
+        hint: 'Shut it down and give it more memory in its settings.',
+      })
+    }
+    await domain.requireRun().machine.setMemory(memoryMiB)
+    await this.parts.journal.info(id, 'domain.memory', `${domain.name} was left ${memoryMiB} MiB of memory.`)
+    return domain
+  }
+
+  /** The command that a start would use now. */
+  async commandLine(id: string): Promise<string[]> {
+    const domain = this.parts.domains.get(id)
+    const engine = this.parts.engines.get(domain.record.spec.engine)
+    return await engine.commandLine(await machineSpec(domain, this.parts, null))
+  }
+
   /** A guest that rebooted by itself. */
   async #startAnew(domain: Domain): Promise<void> {
     if (domain.taskId !== null || domain.record.state !== 'off') return
@@ -180,7 +202,7 @@ export class Lifecycle {
     try {
       await run.machine.pause()
       await writeConsole(files.console, domain.scrollback)
-      await run.machine.saveState(files.machine, { compress: true, layerCopy: null })
+      await run.machine.saveState(files.machine, { compress: true, layerCopies: {} })
       const { stateVersion } = this.parts.engines.get(domain.record.spec.engine)
       await this.parts.domains.store(domain, { state: 'saved', stateReason: '', stateVersion })
     } catch (error) {

@@ -1,45 +1,55 @@
 import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import type { EngineCatalog } from '../../vmm/engine/catalog'
+import { GuestRun } from '../../vmm/machine/guest-run'
 import type { DomainState } from '../../vmm/model/domain'
 import type { Storage } from '../../storage'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import type { Folders } from './folders'
+import type { ImageService } from './images'
 import type { Journal } from './journal'
 import type { Remover } from './remover'
-import { fileExists, type StateFiles } from './state-files'
+import { runOptions } from './start'
+import { fileExists, layerFile, layersIn, type StateFiles } from './state-files'
+import type { Supervisor } from './supervisor'
 
 const UNFINISHED: readonly DomainState[] = ['starting', 'running', 'paused', 'stopping', 'saving']
 
 export interface RecoveryParts {
   storage: Storage
+  engines: EngineCatalog
   folders: Folders
   domains: DomainService
+  images: ImageService
   journal: Journal
   remover: Remover
+  supervisor: Supervisor
 }
 
 /**
- * After an end that nobody announced: machines of the last session are told as crashed, ephemeral domains are
- * removed, and files that nothing acknowledged are swept, so that no half-written state is ever offered.
+ * After an end that nobody announced, or that left machines running: machines that live are adopted, others of the
+ * last session are told as crashed, ephemeral domains are removed, and files that nothing acknowledged are swept, so
+ * that no half-written state is ever offered.
  */
 export async function recover(parts: RecoveryParts): Promise<void> {
-  for (const domain of parts.domains.all()) {
-    if (domain.record.ephemeral) await parts.remover.destroy(domain)
-    else await recoverDomain(domain, parts)
-  }
+  const { domains, remover } = parts
+  await Promise.all(
+    domains.all().map(async (domain) => {
+      await recoverDomain(domain, parts)
+      if (domain.record.ephemeral) await remover.destroy(domain)
+    }),
+  )
   await sweep(parts)
 }
 
-async function recoverDomain(domain: Domain, { domains, folders, journal }: RecoveryParts): Promise<void> {
-  const { state } = domain.record
+async function recoverDomain(domain: Domain, parts: RecoveryParts): Promise<void> {
+  const { domains, folders } = parts
   const present = folders.present(domain.id)
   if (await isStillSaved(domain, present)) {
     await domains.setState(domain, 'saved')
-  } else if (UNFINISHED.includes(state)) {
-    const reason = `Vivarium ended unexpectedly while this domain was ${state}.`
-    await domains.store(domain, { state: 'crashed', stateReason: reason, stateVersion: '' })
-    await journal.error(domain.id, 'domain.crashed', `${domain.name}: ${reason}`)
+  } else if (UNFINISHED.includes(domain.record.state)) {
+    await adoptOrBury(domain, parts)
   }
   if (domain.record.state !== 'saved') {
     await rm(present.machine, { force: true })
@@ -52,6 +62,26 @@ async function recoverDomain(domain: Domain, { domains, folders, journal }: Reco
   }
 }
 
+/** Takes over the machine of a domain that was live, or tells what became of it. */
+async function adoptOrBury(domain: Domain, parts: RecoveryParts): Promise<void> {
+  const { domains, engines, images, journal, supervisor } = parts
+  const { state } = domain.record
+  const paused = state === 'paused'
+  const engine = engines.find(domain.record.spec.engine)
+  const machine = engine ? await engine.adopt(domain.id, { paused }) : 'Its engine is not part of this version.'
+  if (engine && typeof machine !== 'string') {
+    const run = new GuestRun(machine, runOptions(domain, engine, images))
+    supervisor.watch(domain, run)
+    if (!paused) supervisor.awaitBoot(domain, run, null)
+    await domains.store(domain, paused ? {} : { state: 'running', stateReason: '', stateVersion: '' })
+    await journal.info(domain.id, 'domain.adopted', `${domain.name} ran on while Vivarium was not running.`)
+    return
+  }
+  const reason = `Vivarium ended while this domain was ${state}. ${machine}`
+  await domains.store(domain, { state: 'crashed', stateReason: reason, stateVersion: '' })
+  await journal.error(domain.id, 'domain.crashed', `${domain.name}: ${reason}`)
+}
+
 /**
  * A domain that was being started from a saved state has it still. With a disk of its own it may have written to that
  * already, and a memory that is older than its disk would ruin it.
@@ -61,12 +91,12 @@ async function isStillSaved(domain: Domain, present: StateFiles): Promise<boolea
   return (
     state === 'starting' &&
     stateVersion !== '' &&
-    !(await fileExists(present.layer)) &&
+    (await layersIn(present)).length === 0 &&
     (await fileExists(present.machine))
   )
 }
 
-async function sweep({ storage, folders, domains }: RecoveryParts): Promise<void> {
+async function sweep({ storage, folders, domains, engines }: RecoveryParts): Promise<void> {
   const stored = await storage.domains.list()
   const domainIds = new Set(stored.map((entry) => (entry.ok ? entry.record.id : entry.damaged.id)))
   await keepOnly(folders.domains, domainIds)
@@ -77,6 +107,16 @@ async function sweep({ storage, folders, domains }: RecoveryParts): Promise<void
     await keepOnly(folders.snapshots(id), new Set(domains.snapshots.keys()))
   }
   for (const id of await storage.images.ids()) await removePartial(folders.bootSnapshots(id))
+  const layers = await Promise.all([...domainIds].map((id) => layersOf(id, folders)))
+  for (const engine of engines.all()) await engine.sweep({ domainIds, layers: layers.flat() })
+}
+
+/** Every layer of a domain: of its present state and of its snapshots. */
+async function layersOf(id: string, folders: Folders): Promise<string[]> {
+  const snapshots = await readdir(folders.snapshots(id)).catch(() => [])
+  const states = [folders.present(id), ...snapshots.map((snapshot) => folders.snapshot(id, snapshot))]
+  const layers = states.map(async (files) => (await layersIn(files)).map((disk) => layerFile(files, disk)))
+  return (await Promise.all(layers)).flat()
 }
 
 /** Removes what is in `folder` and not named in `names`. */

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { SnapshotView, TaskView } from '../contract'
 import { VmmError } from '../../vmm/model/errors'
+import { FIRST_DISK, HARDWARE_FIELDS, type Hardware } from '../../vmm/model/hardware'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import type { SnapshotRecord, Storage } from '../../storage'
 import { writeConsole } from './console-tail'
@@ -12,7 +13,7 @@ import { exclusiveTask } from './exclusive'
 import type { Folders } from './folders'
 import type { Journal } from './journal'
 import type { Lifecycle } from './lifecycle'
-import { diskBytes, fileExists, linkOrCopy, stateFiles, type StateFiles } from './state-files'
+import { copyIfThere, diskBytes, layerFile, layersIn, linkOrCopy, stateFiles, type StateFiles } from './state-files'
 import type { TaskService } from './tasks'
 
 export interface SnapshotsParts {
@@ -34,15 +35,16 @@ export class SnapshotService {
     return await Promise.all(this.#of(domainId).map((snapshot) => this.#view(domain, snapshot)))
   }
 
-  async create(domainId: string, name: string | undefined, description: string): Promise<TaskView> {
+  /** Without `memory`, of the disks alone, also while the guest runs. */
+  async create(domainId: string, name: string | undefined, description: string, memory: boolean): Promise<TaskView> {
     const domain = this.parts.domains.forVerb(domainId, 'snapshot')
     const wanted = name ?? `Snapshot ${this.#of(domainId).length + 1}`
     return await exclusiveTask(this.parts, domain, {
       kind: 'snapshot.create',
       title: `Taking a snapshot of ${domain.name}`,
       work: async ({ progress }) => {
-        progress('Writing memory, devices and disk')
-        const snapshot = await this.#take(domain, wanted, description)
+        progress(memory ? 'Writing memory, devices and disks' : 'Writing the disks')
+        const snapshot = await this.#take(domain, wanted, description, memory)
         await this.parts.journal.info(
           domainId,
           'snapshot.created',
@@ -100,7 +102,7 @@ export class SnapshotService {
         )
         await this.parts.storage.snapshots.remove(snapshot)
         this.#forget(snapshot)
-        await rm(this.parts.folders.snapshot(domainId, snapshotId).folder, { recursive: true, force: true })
+        await this.#removeFiles(domain, this.parts.folders.snapshot(domainId, snapshotId))
         await this.parts.journal.info(
           domainId,
           'snapshot.deleted',
@@ -111,13 +113,14 @@ export class SnapshotService {
   }
 
   /** Writes into a folder that is not yet the snapshot's, then gives it the name, then stores the record. */
-  async #take(domain: Domain, name: string, description: string): Promise<SnapshotRecord> {
+  async #take(domain: Domain, name: string, description: string, memory: boolean): Promise<SnapshotRecord> {
     const id = randomUUID()
     const final = this.parts.folders.snapshot(domain.id, id)
     const partial = this.parts.folders.snapshot(domain.id, `${id}-partial`)
     await mkdir(partial.folder, { recursive: true, mode: 0o700 })
     try {
-      const live = await this.capture(domain, partial)
+      const live = await this.capture(domain, partial, memory)
+      const engine = this.parts.engines.get(domain.record.spec.engine)
       const record: SnapshotRecord = {
         id,
         domainId: domain.id,
@@ -126,8 +129,9 @@ export class SnapshotService {
         description,
         live,
         memoryMiB: domain.record.spec.memoryMiB,
-        bytes: (await diskBytes(partial.machine)) + (await diskBytes(partial.layer)),
-        stateVersion: live ? this.parts.engines.get(domain.record.spec.engine).stateVersion : '',
+        hardware: hardwareOf(domain),
+        bytes: await this.#bytes(domain, partial),
+        stateVersion: live ? engine.stateVersion : '',
         createdAt: Date.now(),
       }
       await rename(partial.folder, final.folder)
@@ -136,24 +140,31 @@ export class SnapshotService {
       await this.parts.domains.store(domain, { currentSnapshot: id })
       return record
     } catch (error) {
-      for (const { folder } of [partial, final]) await rm(folder, { recursive: true, force: true })
+      for (const files of [partial, final]) await this.#removeFiles(domain, files)
       throw error
     }
   }
 
-  /** Copies the present state of `domain` into `files`; tells whether memory and devices are part of it. */
-  async capture(domain: Domain, files: StateFiles): Promise<boolean> {
+  /**
+   * Copies the present state of `domain` into `files`, without its memory unless that is wanted; tells whether memory
+   * and devices are part of it.
+   */
+  async capture(domain: Domain, files: StateFiles, memory: boolean): Promise<boolean> {
     const present = this.parts.folders.present(domain.id)
-    const hasLayer = await fileExists(present.layer)
+    const engine = this.parts.engines.get(domain.record.spec.engine)
+    const disks = await layersIn(present)
+    await copyIfThere(present.variables, files.variables)
     if (domain.run) {
-      await writeConsole(files.console, domain.scrollback)
-      await domain.run.machine.saveState(files.machine, { compress: true, layerCopy: hasLayer ? files.layer : null })
-      return true
+      const layerCopies = Object.fromEntries(disks.map((disk) => [disk, layerFile(files, disk)]))
+      if (memory) await writeConsole(files.console, domain.scrollback)
+      if (memory) await domain.run.machine.saveState(files.machine, { compress: true, layerCopies })
+      else await domain.run.copyDisks(layerCopies)
+      return memory
     }
-    if (hasLayer) await this.parts.engines.get(domain.record.spec.engine).copyLayer(present.layer, files.layer)
-    if (domain.record.state !== 'saved') return false
+    for (const disk of disks) await engine.copyLayer(layerFile(present, disk), layerFile(files, disk))
+    if (!memory || domain.record.state !== 'saved') return false
     await linkOrCopy(present.machine, files.machine)
-    await copyFile(present.console, files.console).catch(() => undefined) // only for looks
+    await copyIfThere(present.console, files.console)
     return true
   }
 
@@ -162,17 +173,19 @@ export class SnapshotService {
    * nothing. Then in an order in which a crash at any point leaves a domain that can be started.
    */
   async #putBack(domain: Domain, snapshot: SnapshotRecord): Promise<void> {
-    const { domains, folders } = this.parts
+    const { domains, folders, engines } = this.parts
+    const engine = engines.get(domain.record.spec.engine)
     const present = folders.present(domain.id)
     const incoming = stateFiles(path.join(present.folder, 'incoming-partial'))
     try {
-      const hasLayer = await this.#bring(domain, snapshot, incoming)
+      const disks = await this.#bring(domain, snapshot, incoming)
       await domain.run?.kill()
       await domain.ending
       await domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
       await rm(present.machine, { force: true })
-      if (hasLayer) await rename(incoming.layer, present.layer)
-      else await rm(present.layer, { force: true })
+      for (const disk of await layersIn(present)) await engine.removeLayer(layerFile(present, disk))
+      for (const disk of disks) await rename(layerFile(incoming, disk), layerFile(present, disk))
+      await rename(incoming.variables, present.variables).catch(() => undefined) // only with UEFI
       if (snapshot.live) {
         await rename(incoming.machine, present.machine)
         await rename(incoming.console, present.console).catch(() => undefined) // only for looks
@@ -181,25 +194,40 @@ export class SnapshotService {
         state: snapshot.live ? 'saved' : 'off',
         stateVersion: snapshot.stateVersion,
         currentSnapshot: snapshot.id,
-        spec: { ...spec, memoryMiB: snapshot.memoryMiB },
+        spec: { ...spec, ...snapshot.hardware, memoryMiB: snapshot.memoryMiB },
       }))
     } finally {
-      await rm(incoming.folder, { recursive: true, force: true })
+      await this.#removeFiles(domain, incoming)
     }
   }
 
-  /** Copies the files of a snapshot into `incoming`; tells whether a disk layer is one of them. */
-  async #bring(domain: Domain, snapshot: SnapshotRecord, incoming: StateFiles): Promise<boolean> {
+  /** Copies the files of a snapshot into `incoming`; tells which disks are among them. */
+  async #bring(domain: Domain, snapshot: SnapshotRecord, incoming: StateFiles): Promise<string[]> {
     const files = this.parts.folders.snapshot(domain.id, snapshot.id)
-    await rm(incoming.folder, { recursive: true, force: true })
+    const engine = this.parts.engines.get(domain.record.spec.engine)
+    await this.#removeFiles(domain, incoming)
     await mkdir(incoming.folder, { recursive: true, mode: 0o700 })
-    const hasLayer = await fileExists(files.layer)
-    if (hasLayer) await this.parts.engines.get(domain.record.spec.engine).copyLayer(files.layer, incoming.layer)
+    const disks = await layersIn(files)
+    for (const disk of disks) await engine.copyLayer(layerFile(files, disk), layerFile(incoming, disk))
+    await copyIfThere(files.variables, incoming.variables)
     if (snapshot.live) {
       await linkOrCopy(files.machine, incoming.machine)
-      await copyFile(files.console, incoming.console).catch(() => undefined) // only for looks
+      await copyIfThere(files.console, incoming.console)
     }
-    return hasLayer
+    return disks
+  }
+
+  /** What the disks hold may be shared: the engine lets go of it. */
+  async #removeFiles(domain: Domain, files: StateFiles): Promise<void> {
+    const engine = this.parts.engines.get(domain.record.spec.engine)
+    for (const disk of await layersIn(files)) await engine.removeLayer(layerFile(files, disk))
+    await rm(files.folder, { recursive: true, force: true })
+  }
+
+  async #bytes(domain: Domain, files: StateFiles): Promise<number> {
+    const engine = this.parts.engines.get(domain.record.spec.engine)
+    const layers = (await layersIn(files)).map((disk) => engine.layerBytes(layerFile(files, disk)))
+    return (await Promise.all(layers)).reduce((sum, bytes) => sum + bytes, await diskBytes(files.machine))
   }
 
   #forget(removed: SnapshotRecord): void {
@@ -237,7 +265,11 @@ export class SnapshotService {
     const files = this.parts.folders.snapshot(snapshot.domainId, snapshot.id)
     const { diskMiB, imageKind } = this.parts.domains.view(domain)
     const hadDisk = diskMiB > 0 || imageKind === 'disk'
-    if (hadDisk && !(await fileExists(files.layer))) return 'its disk is missing.'
+    if (hadDisk && !(await layersIn(files)).includes(FIRST_DISK)) return 'its disk is missing.'
     return await engine.checkState(files.machine)
   }
+}
+
+function hardwareOf({ record }: Domain): Hardware {
+  return Object.fromEntries(HARDWARE_FIELDS.map((field) => [field, record.spec[field]])) as unknown as Hardware
 }

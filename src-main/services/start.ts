@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { asVmmError, VmmError } from '../../vmm/model/errors'
-import { GuestRun } from '../../vmm/machine/guest-run'
+import type { Engine } from '../../vmm/engine/engine'
+import { GuestRun, type GuestRunOptions } from '../../vmm/machine/guest-run'
 import { identityOf } from '../../vmm/machine/identity'
 import { replayConsole, replayConsoleLines } from './console-tail'
 import type { BootSnapshots } from './boot-snapshots'
@@ -24,6 +25,17 @@ export interface StartParts {
   tasks: TaskService
 }
 
+/** What there is to know of a guest whose machine is about to live, or lives already. */
+export function runOptions(domain: Domain, engine: Engine, images: ImageService): GuestRunOptions {
+  const { id, mac, spec } = domain.record
+  return {
+    agent: images.find(spec.imageId)?.agent ? 'own' : engine.capabilities.agentPort ? 'possible' : 'none',
+    powerButton: engine.capabilities.powerButton,
+    identity: identityOf({ id, mac, name: spec.name }),
+    scrollback: domain.scrollback,
+  }
+}
+
 const ENTER = Uint8Array.of(0x0d)
 
 /** Brings a domain up in one of three ways: from its saved state, from a boot snapshot, or by booting. */
@@ -36,6 +48,9 @@ export class Starter {
   async start(domain: Domain, cold: boolean, context: TaskContext): Promise<void> {
     const { domains, journal } = this.parts
     const before = domain.record
+    if (before.spec.template) {
+      throw new VmmError('state', `${domain.name} is a template.`, { hint: 'Clone it, and start the clone.' })
+    }
     await domains.setState(domain, 'starting')
     try {
       const how =
@@ -69,7 +84,7 @@ export class Starter {
     const run = await this.#run(domain, files.machine, false, context)
     domain.startedInstantly = false
     this.supervisor.watch(domain, run)
-    if (run.agentState === 'waiting') this.supervisor.awaitBoot(domain, run, null)
+    if (run.agentState !== 'ready') this.supervisor.awaitBoot(domain, run, null)
     await domains.store(domain, { state: 'running', stateReason: '', stateVersion: '' })
     await rm(files.machine, { force: true })
     return 'resumed from its saved state'
@@ -129,14 +144,11 @@ export class Starter {
     renewalRequired: boolean,
     context: TaskContext,
   ): Promise<GuestRun> {
-    const { engines, images } = this.parts
-    const { id, mac, spec } = domain.record
+    const engine = this.parts.engines.get(domain.record.spec.engine)
     return await GuestRun.start({
-      engine: engines.get(spec.engine),
+      ...runOptions(domain, engine, this.parts.images),
+      engine,
       spec: await machineSpec(domain, this.parts, resumeFrom),
-      agent: images.get(spec.imageId).agent,
-      identity: identityOf({ id, mac, name: spec.name }),
-      scrollback: domain.scrollback,
       renewalRequired,
       signal: context.signal,
     })

@@ -1,4 +1,4 @@
-import { copyFile, link, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, link, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { errorCode } from '../../vmm/model/errors'
 
@@ -7,20 +7,33 @@ export interface StateFiles {
   folder: string
   /** Memory and devices. */
   machine: string
-  /** Copy-on-write layer of the disk. */
-  layer: string
   /** The last stretch of the console, so that it is there again after a resume. */
   console: string
+  /** What the guest's UEFI remembers. */
+  variables: string
 }
+
+const LAYER = '.layer'
 
 /** The state files in `folder`. */
 export function stateFiles(folder: string): StateFiles {
   return {
     folder,
     machine: path.join(folder, 'machine.state'),
-    layer: path.join(folder, 'disk.layer'),
     console: path.join(folder, 'console.tail'),
+    variables: path.join(folder, 'uefi.vars'),
   }
+}
+
+/** Copy-on-write layer of a disk; the first disk of a domain is called 'disk'. */
+export function layerFile({ folder }: StateFiles, disk: string): string {
+  return path.join(folder, `${disk}${LAYER}`)
+}
+
+/** Ids of the disks that have a layer among these files. */
+export async function layersIn({ folder }: StateFiles): Promise<string[]> {
+  const names = await readdir(folder).catch(() => [])
+  return names.filter((name) => name.endsWith(LAYER)).map((name) => name.slice(0, -LAYER.length))
 }
 
 /** A hard link where the file system has them: the two are never written to again. */
@@ -36,6 +49,17 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
   await rename(temporary, to)
   // renaming one link of a file over another does nothing, and leaves both
   await rm(temporary, { force: true })
+}
+
+/** Copies a file that need not be there; tells whether it was. */
+export async function copyIfThere(from: string, to: string): Promise<boolean> {
+  return await copyFile(from, to).then(
+    () => true,
+    (error: unknown) => {
+      if (errorCode(error) === 'ENOENT') return false
+      throw error
+    },
+  )
 }
 
 /** Bytes that a file takes up on the disk, holes not counted; 0 when there is none. */

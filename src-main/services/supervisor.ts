@@ -1,6 +1,6 @@
 import { asVmmError } from '../../vmm/model/errors'
 import { safeText } from '../../vmm/model/safe-text'
-import type { MachineEnd } from '../../vmm/engine/engine'
+import type { MachineEnd } from '../../vmm/engine/machine'
 import type { GuestRun } from '../../vmm/machine/guest-run'
 import type { BootSnapshots } from './boot-snapshots'
 import type { Broadcast } from './broadcast'
@@ -33,12 +33,18 @@ export class Supervisor {
 
   /** From now on `run` is the run of `domain`, until it ends. */
   watch(domain: Domain, run: GuestRun): void {
-    const { domains, broadcast, consoles } = this.parts
+    const { domains, broadcast, consoles, journal } = this.parts
     domain.run = run
     domain.forgetCounters()
     run.machine.onCounters((counters) => {
       const sample = domain.count(counters)
+      void follow(this.#readMemory(domain, run))
       if (sample) broadcast.publish({ topic: 'load', payload: { id: domain.id, sample } })
+    })
+    run.machine.onReset(() => {
+      run.rebooted()
+      void follow(journal.info(domain.id, 'domain.rebooted', `${domain.name} rebooted.`))
+      this.awaitBoot(domain, run, null)
     })
     run.machine.onStall((reason) => void follow(this.#stalled(domain, run, reason)))
     run.onAgentChange(() => {
@@ -68,6 +74,13 @@ export class Supervisor {
     void follow(boot().catch(warn))
   }
 
+  async #readMemory(domain: Domain, run: GuestRun): Promise<void> {
+    const now = await run.machine.memoryNow().catch(() => domain.memoryNowMiB) // it has just ended
+    if (domain.run !== run || now === domain.memoryNowMiB) return
+    domain.memoryNowMiB = now
+    this.parts.domains.publish(domain)
+  }
+
   async #stalled(domain: Domain, run: GuestRun, reason: string): Promise<void> {
     if (domain.run !== run) return
     const { domains, journal } = this.parts
@@ -82,6 +95,7 @@ export class Supervisor {
     domain.run = null
     domain.forgetCounters()
     domain.startedInstantly = false
+    domain.memoryNowMiB = null
     const crash = this.#crash(domain, run, end)
     const ended =
       crash === '' ? { state: 'off' as const, stateReason: '' } : { state: 'crashed' as const, stateReason: crash }

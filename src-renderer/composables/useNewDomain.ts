@@ -16,7 +16,8 @@ import { useTasks } from '../stores/tasks'
 import { freeName } from '../stores/trial'
 import { faultOf, SPEC_FIELDS } from './form-faults'
 
-type Draft = { [Field in keyof DomainSpecInput]-?: NonNullable<DomainSpecInput[Field]> }
+type Field = 'name' | 'imageId' | 'engine' | 'memoryMiB' | 'diskMiB' | 'group' | 'notes' | 'instantStart'
+type Draft = { [F in Field]: NonNullable<DomainSpecInput[F]> }
 
 /** 'Debian starter 12.9' gives 'debian-starter'. */
 function stemOf(name: string): string {

@@ -1,4 +1,5 @@
 import { foundation } from './0001-foundation'
+import { hardware } from './0002-hardware'
 
 /** In order; the database's user_version says how many have run. A released one is never edited. */
-export const MIGRATIONS: readonly (readonly string[])[] = [foundation]
+export const MIGRATIONS: readonly (readonly string[])[] = [foundation, hardware]

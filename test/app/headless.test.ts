@@ -209,7 +209,8 @@ describe('the contract', () => {
     await client.call('settings.get', {})
     socket.pause()
     const sample = { at: 0, cpu: 0, instructionsPerSecond: 0, hostBytes: 0, guestUsedBytes: null }
-    const load = { ...sample, diskReadPerSecond: 0, diskWritePerSecond: 0 }
+    const disk = { diskReadPerSecond: 0, diskWritePerSecond: 0, diskReadOpsPerSecond: 0, diskWriteOpsPerSecond: 0 }
+    const load = { ...sample, ...disk }
 
     const before = process.memoryUsage().arrayBuffers
     for (let i = 0; i < 200; i++) {

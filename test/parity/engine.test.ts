@@ -1,20 +1,26 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { EngineCatalog } from '../../vmm/engine/catalog'
-import type { Engine, MachineSpec } from '../../vmm/engine/engine'
+import type { Engine } from '../../vmm/engine/engine'
+import type { DiskSpec, MachineSpec } from '../../vmm/engine/machine-spec'
 import { forkGuests } from '../../vmm/engine/guest-process'
 import type { StarterImage } from '../../vmm/images/starter'
 import { ENGINE_IDS } from '../../vmm/model/domain'
-import { failureOf, guestOf, shell, type Guest } from '../support/machines'
+import { failureOf, guestOf, PLAIN_PC, shell, type Guest } from '../support/machines'
 import { isAlive } from '../support/main-process'
 import { testStarter } from '../support/starter'
 import { temporaryFolderForFile } from '../support/temporary-folder'
 
 const MIB = 1024 * 1024
 const folder = temporaryFolderForFile()
-const catalog = new EngineCatalog(forkGuests(path.resolve('.vite/build/guest.js')))
+const emptyDisk = (layer: string): DiskSpec => ({ id: 'disk', base: null, bytes: MIB, layer })
+const catalog = new EngineCatalog(forkGuests(path.resolve('.vite/build/guest.js')), {
+  layers: path.join(folder, 'layers'),
+  run: path.join(folder, 'run'),
+  cache: path.join(folder, 'cache'),
+})
 
 for (const id of ENGINE_IDS) {
   const engine = catalog.find(id)
@@ -37,8 +43,9 @@ function engineBehaves(engine: Engine): void {
       domainId: 'parity',
       memoryMiB: 96,
       boot: { kind: 'kernel', kernel: starter.kernel, initrd: starter.initrd, cmdline: starter.cmdline },
-      disk: { base: null, bytes: MIB, layer: path.join(mkdtempSync(path.join(folder, 'm-')), 'disk.layer') },
-      firmware: { bios: starter.bios, vgaBios: starter.vgaBios },
+      disks: [emptyDisk(path.join(mkdtempSync(path.join(folder, 'm-')), 'disk.layer'))],
+      bios: { bios: starter.bios, vgaBios: starter.vgaBios },
+      ...PLAIN_PC,
       resumeFrom: null,
       ...more,
     }
@@ -53,7 +60,7 @@ function engineBehaves(engine: Engine): void {
   /** A guest of its own that goes on where the booted one was saved. */
   async function resumed(more: Partial<MachineSpec> = {}): Promise<Guest> {
     const own = spec(more)
-    copyFileSync(bootedLayer, own.disk?.layer ?? '')
+    await engine.copyLayer(bootedLayer, own.disks[0]?.layer ?? '')
     const machine = await engine.start({ ...own, resumeFrom: bootedFile, ...more })
     pids.add(machine.pid ?? 0)
     return guestOf(machine)
@@ -64,7 +71,7 @@ function engineBehaves(engine: Engine): void {
     guest = await start()
     expect(await guest.agent.answers(120_000)).toBe(true)
     await shell(guest, 'echo kept > /root/note; echo on-disk | dd of=/dev/sda conv=sync,fsync 2>/dev/null')
-    await guest.machine.saveState(bootedFile, { compress: false, layerCopy: bootedLayer })
+    await guest.machine.saveState(bootedFile, { compress: false, layerCopies: { disk: bootedLayer } })
   })
 
   afterAll(async () => {
@@ -110,7 +117,7 @@ function engineBehaves(engine: Engine): void {
         !['hostBytes', 'guestUsedBytes'].includes(name) && Number(value) > Number(after[name as keyof typeof after]),
     )
     expect(shrunk).toEqual([])
-    expect(after.instructions - before.instructions).toBeGreaterThan(100_000)
+    if (before.instructions !== null) expect(after.instructions).toBeGreaterThan(before.instructions + 100_000)
     expect(after.ranMs).toBeGreaterThan(before.ranMs)
     expect(after.diskWriteBytes).toBeGreaterThan(before.diskWriteBytes)
     expect(after.hostBytes).toBeGreaterThan(MIB)
@@ -151,9 +158,9 @@ function engineBehaves(engine: Engine): void {
     const layer = path.join(folder, `${name}.layer`)
     await shell(guest, `echo ${name} > /root/note; echo ${name} | dd of=/dev/sda conv=sync,fsync 2>/dev/null`)
 
-    const { bytes } = await guest.machine.saveState(file, { compress, layerCopy: layer })
+    const { bytes } = await guest.machine.saveState(file, { compress, layerCopies: { disk: layer } })
     await shell(guest, 'echo later > /root/note; echo later | dd of=/dev/sda conv=sync,fsync 2>/dev/null')
-    const twin = await start({ resumeFrom: file, disk: { base: null, bytes: MIB, layer } })
+    const twin = await start({ resumeFrom: file, disks: [emptyDisk(layer)] })
     const told = await shell(
       twin,
       'cat /root/note; echo 3 > /proc/sys/vm/drop_caches; head -n 1 /dev/sda | tr -d "\\0"',
@@ -171,7 +178,7 @@ function engineBehaves(engine: Engine): void {
     const file = path.join(folder, 'paused.state')
     await guest.machine.pause()
 
-    await guest.machine.saveState(file, { compress: true, layerCopy: null })
+    await guest.machine.saveState(file, { compress: true, layerCopies: {} })
     const silent = await guest.agent.answers(500)
     await guest.machine.resume()
 
@@ -182,7 +189,7 @@ function engineBehaves(engine: Engine): void {
   test('a state that cannot be written is refused, and the machine goes on', async () => {
     const nowhere = path.join(folder, 'no', 'such', 'folder.state')
 
-    await expect(guest.machine.saveState(nowhere, { compress: true, layerCopy: null })).rejects.toMatchObject({
+    await expect(guest.machine.saveState(nowhere, { compress: true, layerCopies: {} })).rejects.toMatchObject({
       kind: 'not-found',
     })
 
@@ -233,13 +240,13 @@ function engineBehaves(engine: Engine): void {
       'a missing %s, by kind not-found',
       async (what) => {
         const none = path.join(folder, 'none')
-        const { boot, firmware, disk } = spec()
+        const { boot, bios, disks } = spec()
         const missing: Record<typeof what, Partial<MachineSpec>> = {
           kernel: { boot: { ...boot, kernel: none } as MachineSpec['boot'] },
           initrd: { boot: { ...boot, initrd: none } as MachineSpec['boot'] },
-          bios: { firmware: { ...firmware, bios: none } },
+          bios: { bios: { ...bios, bios: none } },
           resumeFrom: { resumeFrom: none },
-          base: { disk: { base: none, bytes: MIB, layer: disk?.layer ?? '' } },
+          base: { disks: disks.map((disk) => ({ ...disk, base: none })) },
         }
 
         const failure = await failureOf(engine.start(spec(missing[what])))
@@ -296,7 +303,7 @@ function engineBehaves(engine: Engine): void {
     test('a disk layer that is damaged, by kind damaged', async () => {
       const layer = broken('spoilt.layer', Buffer.alloc(10_000, 'x'))
 
-      const failure = await failureOf(engine.start(spec({ disk: { base: null, bytes: MIB, layer } })))
+      const failure = await failureOf(engine.start(spec({ disks: [emptyDisk(layer)] })))
 
       expect(failure).toMatchObject({ kind: 'damaged' })
     })
@@ -306,7 +313,7 @@ function engineBehaves(engine: Engine): void {
       truncateSync(base, 1000)
 
       const failure = await failureOf(
-        engine.start(spec({ disk: { base, bytes: MIB, layer: path.join(folder, 'over-short.layer') } })),
+        engine.start(spec({ disks: [{ ...emptyDisk(path.join(folder, 'over-short.layer')), base }] })),
       )
 
       expect(failure).toMatchObject({ kind: 'damaged' })

@@ -1,7 +1,25 @@
-import type { Machine } from '../../vmm/engine/engine'
+import type { Machine } from '../../vmm/engine/machine'
 import { GuestAgent } from '../../vmm/machine/agent'
 import { GuestCommands } from '../../vmm/machine/guest-commands'
+import type { MachineSpec } from '../../vmm/engine/machine-spec'
+import { NO_LIMITS } from '../../vmm/model/hardware'
 import type { VmmError } from '../../vmm/model/errors'
+
+/** The hardware of a domain for which nothing special was chosen. */
+export const PLAIN_PC = {
+  name: 'test',
+  cpus: 1,
+  cds: [],
+  nics: [{ mac: '52:54:00:12:34:56', model: 'virtio' }],
+  firmware: 'bios',
+  uefiVariables: '',
+  machineType: 'auto',
+  accelerator: 'auto',
+  diskBus: 'auto',
+  bootOrder: ['disk', 'cdrom'],
+  diskLimits: NO_LIMITS,
+  agent: 'serial',
+} as const satisfies Partial<MachineSpec>
 
 /** A machine with its agent and what its console has said so far. */
 export interface Guest {

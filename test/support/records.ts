@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { DomainRecord, SnapshotRecord } from '../../storage'
+import { NO_LIMITS, PLAIN_HARDWARE } from '../../vmm/model/hardware'
 import { newMac } from '../../vmm/machine/identity'
 
 /** A domain as it is stored, off and of no image. */
@@ -13,6 +14,9 @@ export function domainRecord(change: Partial<DomainRecord> = {}): DomainRecord {
       imageId: 'none',
       memoryMiB: 64,
       diskMiB: 0,
+      ...PLAIN_HARDWARE,
+      diskLimits: NO_LIMITS,
+      template: false,
       group: '',
       notes: '',
       instantStart: true,
@@ -38,6 +42,7 @@ export function snapshotRecord(domainId: string, change: Partial<SnapshotRecord>
     description: '',
     live: false,
     memoryMiB: 64,
+    hardware: null,
     bytes: 0,
     stateVersion: '',
     createdAt: Date.now(),

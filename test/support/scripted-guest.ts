@@ -1,4 +1,5 @@
-import { copyLayer, LayeredDisk } from '../../vmm/engine/embedded-disk'
+import { LayeredDisk } from '../../vmm/engine/embedded-disk'
+import { copyLayer } from '../../vmm/engine/embedded-layers'
 import {
   AGENT_PORT,
   CONSOLE_PORT,
@@ -7,7 +8,7 @@ import {
   type ToGuest,
 } from '../../vmm/engine/embedded-protocol'
 import { writeState } from '../../vmm/engine/embedded-state'
-import type { MachineSpec } from '../../vmm/engine/engine'
+import type { MachineSpec } from '../../vmm/engine/machine-spec'
 import type { GuestProcess } from '../../vmm/engine/guest-process'
 import { toFailure } from '../../vmm/model/errors'
 import { ScriptedPort, type AgentRequest } from './scripted-port'
@@ -96,7 +97,7 @@ export class ScriptedGuest implements GuestProcess {
       case 'start':
         this.spec = request.spec
         await this.script.start?.(this, request.spec)
-        if (request.spec.disk) new LayeredDisk(request.spec.disk, () => undefined).close()
+        for (const disk of request.spec.disks) new LayeredDisk(disk, () => undefined).close()
         this.print('booting\n')
         return undefined
       case 'pause':
@@ -105,8 +106,10 @@ export class ScriptedGuest implements GuestProcess {
         return await this.script.resume?.(this)
       case 'save':
         if (this.script.save) return await this.script.save(this, request.file)
-        if (request.layerCopy !== null && this.spec?.disk) await copyLayer(this.spec.disk.layer, request.layerCopy)
+        if (request.layerCopy !== null && this.spec?.disks[0])
+          await copyLayer(this.spec.disks[0].layer, request.layerCopy)
         return { bytes: await writeState(request.file, new ArrayBuffer(100), request.compress) }
+      case 'copy-layer':
       case 'counters':
         return undefined
     }

@@ -1,4 +1,4 @@
-import type { SerialPort } from '../../vmm/engine/engine'
+import type { SerialPort } from '../../vmm/engine/machine'
 
 export interface AgentRequest {
   execute: string

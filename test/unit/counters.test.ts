@@ -17,6 +17,8 @@ describe('loadBetween', () => {
       instructions: 5e6,
       diskReadBytes: 110,
       diskWriteBytes: 50,
+      diskReadOps: 4,
+      diskWriteOps: 2,
       hostBytes: 7,
       guestUsedBytes: 8,
     })
@@ -29,6 +31,8 @@ describe('loadBetween', () => {
       guestUsedBytes: 8,
       diskReadPerSecond: 50,
       diskWritePerSecond: 25,
+      diskReadOpsPerSecond: 2,
+      diskWriteOpsPerSecond: 1,
     })
   })
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DomainPatchSchema, DomainSpecSchema, parseOrRefuse } from '../../vmm/model/domain'
 import type { VmmError } from '../../vmm/model/errors'
+import { NO_LIMITS } from '../../vmm/model/hardware'
 import { hasUnsafeText } from '../../vmm/model/safe-text'
 import { below, oddText, pick } from '../support/random-values'
 import { seededRandom } from '../support/seeded-random'
@@ -22,6 +23,16 @@ describe('a domain spec', () => {
       ...GOOD,
       memoryMiB: 128,
       diskMiB: 0,
+      cpus: 1,
+      firmware: 'bios',
+      machineType: 'auto',
+      accelerator: 'auto',
+      diskBus: 'auto',
+      bootOrder: ['disk', 'cdrom'],
+      disks: [],
+      nics: [{ model: 'virtio' }],
+      diskLimits: NO_LIMITS,
+      template: false,
       group: '',
       notes: '',
       instantStart: true,

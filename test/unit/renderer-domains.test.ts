@@ -10,8 +10,12 @@ import { useDomains } from '../../src-renderer/stores/domains'
 import { useNotices } from '../../src-renderer/stores/notices'
 import { useTasks } from '../../src-renderer/stores/tasks'
 import { freeName, useTrial } from '../../src-renderer/stores/trial'
+import { capabilitiesView } from '../../src-main/services/domain-view'
+import { NO_CAPABILITIES } from '../../vmm/model/capabilities'
+import { NO_LIMITS, PLAIN_HARDWARE } from '../../vmm/model/hardware'
 
-const everything = { pause: true, save: true, liveSnapshot: true, instantStart: true }
+const nothing = capabilitiesView(NO_CAPABILITIES)
+const everything = { ...nothing, pause: true, save: true, liveSnapshot: true, instantStart: true }
 
 function domain(fields: Partial<DomainView>): DomainView {
   return {
@@ -29,6 +33,11 @@ function domain(fields: Partial<DomainView>): DomainView {
     imageKind: 'starter',
     memoryMiB: 128,
     diskMiB: 0,
+    ...PLAIN_HARDWARE,
+    diskLimits: NO_LIMITS,
+    template: false,
+    runningOn: '',
+    memoryNowMiB: null,
     instantStart: true,
     startedInstantly: false,
     ephemeral: false,
@@ -131,7 +140,7 @@ describe('verbs', () => {
   })
 
   it('are refused where the engine cannot do them, with the reason', () => {
-    const capabilities = { pause: false, save: false, liveSnapshot: false, instantStart: false }
+    const capabilities = nothing
     for (const verb of ['pause', 'save', 'snapshot'] as const) {
       const verdict = judge(verb, domain({ state: 'running', capabilities }))
       expect(verdict.allowed).toBe(false)

@@ -1,66 +1,7 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
 import { VmmError } from '../model/errors'
-import { writeWhole, writeWholeSync } from './whole-writes'
-
-/**
- * A copy-on-write layer over a raw image, one file:
- *
- *     0     8  magic "VIVLAYER"
- *     8     4  version, u32 little-endian
- *    16     8  size of the disk in bytes, u64
- *    4096   …  one bit a block of 4 KiB: set when the layer holds the block (padded to 4 KiB)
- *    then      the blocks, each at its own place (the file is sparse)
- *
- * A block is written before its bit, so that a process killed in between leaves the base's block.
- */
-const MAGIC = 'VIVLAYER'
-const VERSION = 1
-const BLOCK = 4096
-const COPY_STEP = 256 * BLOCK
-/** Far above any disk that v86 can address. */
-const DISK_LIMIT = 2 * 1024 ** 4
-
-interface Layout {
-  bytes: number
-  bitmapBytes: number
-  dataAt: number
-}
-
-function layoutOf(bytes: number): Layout {
-  const bitmapBytes = Math.ceil(Math.ceil(bytes / BLOCK) / 8)
-  return { bytes, bitmapBytes, dataAt: BLOCK + Math.ceil(bitmapBytes / BLOCK) * BLOCK }
-}
-
-function header(bytes: number): Buffer {
-  const block = Buffer.alloc(BLOCK)
-  block.write(MAGIC, 0, 'latin1')
-  block.writeUInt32LE(VERSION, 8)
-  block.writeBigUInt64LE(BigInt(bytes), 16)
-  return block
-}
-
-function checkHeader(block: Buffer, bytes: number | null, file: string): number {
-  const size = Number(block.readBigUInt64LE(16))
-  const fits = block.toString('latin1', 0, 8) === MAGIC && block.readUInt32LE(8) === VERSION && size <= DISK_LIMIT
-  if (!fits || (bytes !== null && size !== bytes)) throw damaged(file)
-  return size
-}
-
-/** Every block that the bitmap names must be inside the file. */
-function checkLength(fileBytes: number, layout: Layout, bitmap: Buffer, file: string): void {
-  const byte = bitmap.findLastIndex((bits) => bits !== 0)
-  if (byte === -1) return
-  const last = byte * 8 + 31 - Math.clz32(bitmap[byte] ?? 0)
-  if (fileBytes < layout.dataAt + Math.min((last + 1) * BLOCK, layout.bytes)) throw damaged(file)
-}
-
-function damaged(file: string): VmmError {
-  return new VmmError('damaged', "The domain's disk layer cannot be read.", {
-    hint: 'Revert to a snapshot, or create the domain anew.',
-    context: { file },
-  })
-}
+import { BLOCK, checkHeader, checkLength, header, layoutOf, type Layout } from './embedded-layer-format'
+import { writeWholeSync } from './whole-writes'
 
 /** The disk as v86 wants it: synchronous reads and writes, in the guest's own process. */
 export class LayeredDisk {
@@ -70,6 +11,8 @@ export class LayeredDisk {
   onload: ((event: object) => void) | undefined
   readBytes = 0
   writeBytes = 0
+  readOps = 0
+  writeOps = 0
   readonly #layout: Layout
   readonly #bitmap: Buffer
   readonly #base: number | null
@@ -117,6 +60,7 @@ export class LayeredDisk {
 
   get(offset: number, length: number, done: (data: Uint8Array) => void): void {
     this.readBytes += length
+    this.readOps++
     done(this.#read(offset, length))
   }
 
@@ -132,6 +76,7 @@ export class LayeredDisk {
     try {
       this.#write(offset, data)
       this.writeBytes += data.byteLength
+      this.writeOps++
       done()
     } catch (error) {
       // not confirmed: the guest waits rather than believing in data that is not there
@@ -211,57 +156,5 @@ export class LayeredDisk {
     const bits = (this.#bitmap[byte] ?? 0) | (1 << (block & 7))
     writeWholeSync(this.#layer, Uint8Array.of(bits), 0, 1, BLOCK + byte)
     this.#bitmap[byte] = bits
-  }
-}
-
-/** Copies a layer, only the blocks it holds, by way of a temporary name. Nobody may write to it meanwhile. */
-export async function copyLayer(from: string, to: string): Promise<void> {
-  const temporary = `${to}.partial`
-  const source = await open(from, 'r')
-  try {
-    const target = await open(temporary, 'w', 0o600)
-    try {
-      const first = Buffer.alloc(BLOCK)
-      await source.read(first, 0, BLOCK, 0)
-      const layout = layoutOf(checkHeader(first, null, from))
-      const bitmap = Buffer.alloc(layout.bitmapBytes)
-      await source.read(bitmap, 0, bitmap.length, BLOCK)
-      checkLength((await source.stat()).size, layout, bitmap, from)
-      await writeWhole(target, first, BLOCK, 0)
-      await writeWhole(target, bitmap, bitmap.length, BLOCK)
-      const buffer = Buffer.alloc(COPY_STEP)
-      for (const run of runsOf(bitmap)) {
-        const at = layout.dataAt + run.at
-        const { bytesRead } = await source.read(buffer, 0, run.length, at)
-        await writeWhole(target, buffer, bytesRead, at)
-      }
-      await target.sync()
-      await rename(temporary, to)
-    } finally {
-      await target.close()
-    }
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  } finally {
-    await source.close()
-  }
-}
-
-/** Runs of blocks that are present, in bytes of the disk, none longer than one copy step. */
-function* runsOf(bitmap: Buffer): Generator<{ at: number; length: number }> {
-  const blocks = bitmap.length * 8
-  for (let block = 0; block < blocks; block++) {
-    const byte = bitmap[block >> 3] ?? 0
-    if (byte === 0) {
-      block |= 7
-      continue
-    }
-    if ((byte & (1 << (block & 7))) === 0) continue
-    let end = block + 1
-    const limit = Math.min(blocks, block + COPY_STEP / BLOCK)
-    while (end < limit && ((bitmap[end >> 3] ?? 0) & (1 << (end & 7))) !== 0) end++
-    yield { at: block * BLOCK, length: (end - block) * BLOCK }
-    block = end - 1
   }
 }

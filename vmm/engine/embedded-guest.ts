@@ -62,6 +62,9 @@ async function perform(request: GuestRequest): Promise<unknown> {
       return null
     case 'save':
       return await host.save(request.file, request.compress, request.layerCopy)
+    case 'copy-layer':
+      await host.copyLayer(request.to)
+      return null
     case 'counters':
       return host.counters()
   }

@@ -2,9 +2,11 @@ import { readFile } from 'node:fs/promises'
 import type { V86 as Emulator, V86Options } from 'v86'
 import type { Counters } from '../model/counters'
 import { VmmError } from '../model/errors'
-import type { MachineSpec, SavedState } from './engine'
+import type { SavedState } from './machine'
+import type { MachineSpec } from './machine-spec'
 import { CpuTap } from './embedded-cpu'
-import { copyLayer, LayeredDisk } from './embedded-disk'
+import { LayeredDisk } from './embedded-disk'
+import { copyLayer } from './embedded-layers'
 import { ReadOnlyMedium } from './embedded-medium'
 import { MemoryGauge } from './embedded-memory-gauge'
 import { Pacer } from './embedded-pacer'
@@ -48,8 +50,9 @@ export class EmbeddedHost {
 
   async start(spec: MachineSpec): Promise<void> {
     const reading = spec.resumeFrom === null ? Promise.resolve(null) : readState(spec.resumeFrom)
-    if (spec.disk) {
-      this.#disk = new LayeredDisk(spec.disk, (error) => this.#stall(error))
+    const [disk] = spec.disks
+    if (disk) {
+      this.#disk = new LayeredDisk(disk, (error) => this.#stall(error))
     }
     this.#takeOverSteps()
     const [state, emulator] = await Promise.all([reading, this.#create(spec)])
@@ -100,6 +103,18 @@ export class EmbeddedHost {
     return { bytes: await writeState(file, state, compress) }
   }
 
+  /** Copies the disk layer of one moment. */
+  async copyLayer(to: string): Promise<void> {
+    this.#running()
+    this.#pacer.hold('saving')
+    try {
+      this.#disk?.flush()
+      if (this.#disk) await copyLayer(this.#disk.layer, to)
+    } finally {
+      this.#pacer.release('saving')
+    }
+  }
+
   serialInput(port: number, bytes: Uint8Array): void {
     if (port !== CONSOLE_PORT && port !== AGENT_PORT) return
     this.#emulator?.serial_send_bytes(port, bytes)
@@ -121,6 +136,8 @@ export class EmbeddedHost {
       framesOut: this.#framesOut,
       diskReadBytes: (this.#disk?.readBytes ?? 0) + (this.#medium?.readBytes ?? 0),
       diskWriteBytes: this.#disk?.writeBytes ?? 0,
+      diskReadOps: (this.#disk?.readOps ?? 0) + (this.#medium?.readOps ?? 0),
+      diskWriteOps: this.#disk?.writeOps ?? 0,
       ninepBytes: this.#ninepBytes,
       hostBytes: process.memoryUsage.rss(),
       guestUsedBytes: this.#guestUsedBytes,
@@ -152,8 +169,8 @@ export class EmbeddedHost {
     const options: V86Options = {
       wasm_fn: (imports) => this.#cpu.load(this.wasmFile, imports),
       memory_size: spec.memoryMiB * MIB,
-      bios: { buffer: await bufferOf(spec.firmware.bios) },
-      vga_bios: { buffer: await bufferOf(spec.firmware.vgaBios) },
+      bios: { buffer: await bufferOf(spec.bios.bios) },
+      vga_bios: { buffer: await bufferOf(spec.bios.vgaBios) },
       ...(await this.#bootOptions(spec)),
       // v86 takes any object with get, set and load as a disk, which its typings leave out
       ...(this.#disk ? { hda: this.#disk as unknown as NonNullable<V86Options['hda']> } : {}),

@@ -3,7 +3,8 @@ import type { Counters } from '../model/counters'
 import { VmmError } from '../model/errors'
 import { CountersMessage, readGuestMessage, type GuestMessage } from './embedded-messages'
 import { AGENT_PORT, CONSOLE_PORT, type GuestRequest, type ToGuest } from './embedded-protocol'
-import type { Machine, MachineEnd, MachineSpec, SavedState, SerialPort } from './engine'
+import type { LayerCopies, Machine, MachineEnd, SavedState, SerialPort } from './machine'
+import type { MachineSpec } from './machine-spec'
 import type { GuestProcess } from './guest-process'
 
 /** Longest wait for an answer of a guest process, milliseconds; saving 2 GiB to a slow disk takes long. */
@@ -20,6 +21,7 @@ interface Waiting {
 /** Main's end of an embedded machine: requests and replies by number, serial bytes, and how it ended. */
 export class EmbeddedMachine implements Machine {
   readonly pid: number | undefined
+  readonly accelerator = ''
   readonly console: SerialPort
   readonly agentPort: SerialPort
   readonly display = null
@@ -28,6 +30,7 @@ export class EmbeddedMachine implements Machine {
   readonly #counters = new Set<(counters: Counters) => void>()
   readonly #stalls = new Set<(reason: string) => void>()
   readonly #waiting = new Map<number, Waiting>()
+  #diskId = ''
   #seq = 0
   #end: MachineEnd | null = null
   /** Why the process is about to end, recorded before it does: exit codes do not tell. */
@@ -49,6 +52,7 @@ export class EmbeddedMachine implements Machine {
   }
 
   async start(spec: MachineSpec): Promise<void> {
+    this.#diskId = spec.disks[0]?.id ?? ''
     await this.#ask({ type: 'start', spec })
   }
 
@@ -60,8 +64,14 @@ export class EmbeddedMachine implements Machine {
     await this.#ask({ type: 'resume' })
   }
 
-  async saveState(file: string, options: { compress: boolean; layerCopy: string | null }): Promise<SavedState> {
-    return (await this.#ask({ type: 'save', file, ...options })) as SavedState
+  async saveState(file: string, options: { compress: boolean; layerCopies: LayerCopies }): Promise<SavedState> {
+    const { compress, layerCopies } = options
+    return (await this.#ask({ type: 'save', file, compress, layerCopy: this.#ownCopy(layerCopies) })) as SavedState
+  }
+
+  async copyLayers(copies: LayerCopies): Promise<void> {
+    const to = this.#ownCopy(copies)
+    if (to !== null) await this.#ask({ type: 'copy-layer', to })
   }
 
   async counters(): Promise<Counters> {
@@ -78,10 +88,48 @@ export class EmbeddedMachine implements Machine {
     return () => this.#stalls.delete(listener)
   }
 
+  /** A guest that reboots ends its process. */
+  onReset(): () => void {
+    return () => {}
+  }
+
+  pressPower(): Promise<void> {
+    return cannot('press a power button')
+  }
+
+  setDiskLimits(): Promise<void> {
+    return cannot('limit how fast a disk is')
+  }
+
+  setMemory(): Promise<void> {
+    return cannot('change the memory of a running guest')
+  }
+
+  memoryNow(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
+  resizeDisk(): Promise<void> {
+    return cannot('grow a disk')
+  }
+
+  changeCd(): Promise<void> {
+    return cannot('change a CD')
+  }
+
+  /** The process would end with main. */
+  release(): Promise<void> {
+    return this.kill()
+  }
+
   async kill(): Promise<void> {
     this.#intent ??= { how: 'killed', reason: '' }
     this.process.kill()
     await this.ended
+  }
+
+  #ownCopy(copies: LayerCopies): string | null {
+    return copies[this.#diskId] ?? null
   }
 
   #port(port: number): SerialPort {
@@ -157,6 +205,12 @@ export class EmbeddedMachine implements Machine {
     }
     this.#waiting.clear()
   }
+}
+
+function cannot(what: string): Promise<never> {
+  return Promise.reject(
+    new VmmError('unsupported', `The embedded engine cannot ${what}.`, { hint: 'Use the QEMU engine.' }),
+  )
 }
 
 function endedError(end: MachineEnd): VmmError {

@@ -5,6 +5,7 @@ export class ReadOnlyMedium {
   readonly byteLength: number
   onload: ((event: object) => void) | undefined
   readBytes = 0
+  readOps = 0
   readonly #file: number
 
   constructor(path: string) {
@@ -18,6 +19,7 @@ export class ReadOnlyMedium {
 
   get(offset: number, length: number, done: (data: Uint8Array) => void): void {
     this.readBytes += length
+    this.readOps++
     done(this.get_from_cache(offset, length))
   }
 

@@ -22,6 +22,8 @@ export const CountersMessage = v.object({
   framesOut: count,
   diskReadBytes: count,
   diskWriteBytes: count,
+  diskReadOps: count,
+  diskWriteOps: count,
   ninepBytes: count,
   hostBytes: count,
   guestUsedBytes: v.nullable(count),

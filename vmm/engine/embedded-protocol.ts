@@ -1,6 +1,6 @@
 import type { Counters } from '../model/counters'
 import type { Failure } from '../model/errors'
-import type { MachineSpec } from './engine'
+import type { MachineSpec } from './machine-spec'
 
 /** Serial ports of an embedded machine: the console and the agent's. */
 export const CONSOLE_PORT = 0
@@ -15,6 +15,7 @@ export type GuestRequest =
   | { type: 'pause'; seq: number }
   | { type: 'resume'; seq: number }
   | { type: 'save'; seq: number; file: string; compress: boolean; layerCopy: string | null }
+  | { type: 'copy-layer'; seq: number; to: string }
   | { type: 'counters'; seq: number }
 
 /** From main to a guest process. */

@@ -1,18 +1,32 @@
-import { access } from 'node:fs/promises'
+import { access, rm, stat } from 'node:fs/promises'
+import { NO_CAPABILITIES, type EngineCapabilities } from '../model/capabilities'
 import { asVmmError, VmmError } from '../model/errors'
 import { inspectImage } from '../images/inspect'
-import { copyLayer } from './embedded-disk'
+import { copyLayer, flattenDisk, layerSize } from './embedded-layers'
 import { EmbeddedMachine } from './embedded-machine'
 import { checkStateFile } from './embedded-state'
-import type { Boot, Engine, EngineVerdict, MachineSpec } from './engine'
+import type { BlockSource, DiskCondition, Engine, EngineVerdict, FileWork } from './engine'
+import type { Boot, DiskSpec, MachineSpec } from './machine-spec'
 import type { SpawnGuest } from './guest-process'
+
+const BUILT_IN = { version: '', accelerators: [] }
 
 /** x86 in WebAssembly by v86: one process a guest, nothing to install. */
 export class EmbeddedEngine implements Engine {
   readonly id = 'embedded'
   readonly name = 'Embedded (v86)'
   readonly isolation = 'wasm'
-  readonly capabilities = { pause: true, save: true, liveSnapshot: true, instantStart: true }
+  readonly capabilities: EngineCapabilities = {
+    ...NO_CAPABILITIES,
+    pause: true,
+    save: true,
+    liveSnapshot: true,
+    diskSnapshot: true,
+    instantStart: true,
+    mostMemoryMiB: 2048,
+    mostNics: 1,
+    firmwares: ['bios'],
+  }
   readonly stateVersion = 'v86-0.5.462-1'
 
   constructor(private readonly spawn: SpawnGuest) {}
@@ -22,9 +36,13 @@ export class EmbeddedEngine implements Engine {
     const smallest = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)
     try {
       await WebAssembly.instantiate(smallest)
-      return { works: true, reason: '' }
+      return { ...BUILT_IN, works: true, reason: '' }
     } catch (error) {
-      return { works: false, reason: `WebAssembly is not available: ${asVmmError(error, 'load it').message}` }
+      return {
+        ...BUILT_IN,
+        works: false,
+        reason: `WebAssembly is not available: ${asVmmError(error, 'load it').message}`,
+      }
     }
   }
 
@@ -38,6 +56,54 @@ export class EmbeddedEngine implements Engine {
   copyLayer(from: string, to: string): Promise<void> {
     return copyLayer(from, to)
   }
+
+  /** A layer is never shared, so a copy is all that is asked for. */
+  async flattenLayer(disk: DiskSpec, to: string): Promise<void> {
+    await copyLayer(disk.layer, to)
+  }
+
+  async removeLayer(file: string): Promise<void> {
+    await rm(file, { force: true })
+  }
+
+  async layerBytes(file: string): Promise<number> {
+    return await stat(file).then(
+      ({ blocks }) => blocks * 512,
+      () => 0,
+    )
+  }
+
+  layerSize(file: string): Promise<number | null> {
+    return layerSize(file)
+  }
+
+  async diskSource(disk: DiskSpec, scratch: string, work: FileWork): Promise<BlockSource> {
+    await flattenDisk(disk, scratch, work)
+    return { driver: 'raw', file: { driver: 'file', filename: scratch } }
+  }
+
+  async checkDisk(disk: DiskSpec): Promise<DiskCondition> {
+    const damage = await layerSize(disk.layer).then(
+      () => '',
+      (error: unknown) => asVmmError(error, 'read the disk').message,
+    )
+    return { damage, repairable: false }
+  }
+
+  repairDisk(): Promise<void> {
+    return Promise.reject(new VmmError('unsupported', 'A damaged disk layer of the embedded engine cannot be mended.'))
+  }
+
+  /** Guests run inside a process of Vivarium's own: there is no command. */
+  commandLine(): Promise<string[]> {
+    return Promise.resolve([])
+  }
+
+  adopt(): Promise<string> {
+    return Promise.resolve('Its guest process ended with Vivarium.')
+  }
+
+  async sweep(): Promise<void> {}
 
   async start(spec: MachineSpec, signal?: AbortSignal): Promise<EmbeddedMachine> {
     await Promise.all(filesOf(spec).map(requireFile))
@@ -63,8 +129,8 @@ function cancelled(): VmmError {
 }
 
 function filesOf(spec: MachineSpec): string[] {
-  const firmware = [spec.firmware.bios, spec.firmware.vgaBios]
-  const base = spec.disk?.base
+  const firmware = [spec.bios.bios, spec.bios.vgaBios]
+  const base = spec.disks[0]?.base
   return [...firmware, ...bootFiles(spec.boot), ...(base ? [base] : []), ...(spec.resumeFrom ? [spec.resumeFrom] : [])]
 }
 

@@ -1,120 +1,88 @@
-import type { Counters } from '../model/counters'
+import type { EngineCapabilities } from '../model/capabilities'
 import type { EngineId, Isolation } from '../model/domain'
-import type { Display } from './display'
-
-/** What an engine's machines can do. Callers ask this, never the engine's name. */
-export interface EngineCapabilities {
-  pause: boolean
-  save: boolean
-  /** Snapshots of a running machine: memory and disks together. */
-  liveSnapshot: boolean
-  /** Starting from a boot snapshot of the image. */
-  instantStart: boolean
-}
-
-/** What a machine boots; every path is absolute. */
-export type Boot =
-  | { kind: 'kernel'; kernel: string; initrd: string | null; cmdline: string }
-  | { kind: 'cdrom'; path: string }
-  | { kind: 'floppy'; path: string }
-  | { kind: 'disk' }
-
-/** A copy-on-write disk: `base` is never written. */
-export interface DiskSpec {
-  /** Raw image below the layer; null for an empty disk. */
-  base: string | null
-  /** Size in bytes, a multiple of 512. */
-  bytes: number
-  /** File of the domain's own layer, made when missing. */
-  layer: string
-}
-
-export interface MachineSpec {
-  domainId: string
-  memoryMiB: number
-  boot: Boot
-  disk: DiskSpec | null
-  /** BIOS and VGA BIOS files. */
-  firmware: { bios: string; vgaBios: string }
-  /** State file to resume from instead of booting. */
-  resumeFrom: string | null
-}
-
-/** Bytes both ways on a serial port. */
-export interface SerialPort {
-  write(bytes: Uint8Array): void
-  /** Calls `receive` for output; returns the function that ends it. */
-  onData(receive: (bytes: Uint8Array) => void): () => void
-}
-
-/**
- * How a machine ended.
- * - `powered-off`: the guest halted for good
- * - `reset`: the guest rebooted; whoever runs it starts it anew
- * - `killed`: Vivarium ended it
- * - `crashed`: the engine's process died or failed
- */
-export interface MachineEnd {
-  how: 'powered-off' | 'reset' | 'killed' | 'crashed'
-  /** For people; empty unless crashed. */
-  reason: string
-}
-
-export interface SavedState {
-  /** Size of the state file, bytes. */
-  bytes: number
-}
-
-/** The live run of a domain. Every method fails with kind `engine` once the machine has ended. */
-export interface Machine {
-  readonly pid: number | undefined
-  /** Root shell or boot console. */
-  readonly console: SerialPort
-  /** Where a guest agent listens, if the image runs one. */
-  readonly agentPort: SerialPort
-  /** Null for a machine without a screen. */
-  readonly display: Display | null
-  pause(): Promise<void>
-  resume(): Promise<void>
-  /**
-   * Writes the machine's state to `file` (whole or not at all) and, when `layerCopy` is given, a copy of the
-   * disk layer of the same moment. The machine is as running or paused afterwards as before.
-   * `compress` trades time to restore for size.
-   */
-  saveState(file: string, options: { compress: boolean; layerCopy: string | null }): Promise<SavedState>
-  counters(): Promise<Counters>
-  /** Calls `listener` about once a second while the machine runs. */
-  onCounters(listener: (counters: Counters) => void): () => void
-  /** Calls `listener` when the host refused a write and the guest was halted for it; `resume` tries again. */
-  onStall(listener: (reason: string) => void): () => void
-  /** Ends the machine at once. Resolves when it is gone. */
-  kill(): Promise<void>
-  /** Resolves when the machine has ended, however. */
-  readonly ended: Promise<MachineEnd>
-}
+import type { Accelerator } from '../model/hardware'
+import type { Machine } from './machine'
+import type { DiskSpec, MachineSpec } from './machine-spec'
 
 export interface EngineVerdict {
   works: boolean
   /** Why not, and what would help; empty when it works. */
   reason: string
+  /** What it runs on, such as 'QEMU 7.2.22'; empty for an engine that is part of Vivarium. */
+  version: string
+  /** What was tried to make guests fast, best first; empty where there is no choice. */
+  accelerators: readonly AcceleratorVerdict[]
+}
+
+export interface AcceleratorVerdict {
+  id: Accelerator
+  works: boolean
+  /** Why not; empty when it works. */
+  reason: string
+}
+
+/** A block device as QEMU's tools take it (BlockdevOptions in QEMU's qapi/block-core.json), every format named. */
+export type BlockSource = Record<string, unknown>
+
+/** Long work on files. */
+export interface FileWork {
+  signal?: AbortSignal
+  /** Bytes done of `total`. */
+  onProgress?: (done: number, total: number) => void
+}
+
+/** What a look at a disk's own content found. */
+export interface DiskCondition {
+  /** What is wrong, one sentence; empty for a sound disk. */
+  damage: string
+  /** Whether `repairDisk` can do something about it. */
+  repairable: boolean
 }
 
 export interface Engine {
   readonly id: EngineId
   readonly name: string
+  /** As far as it is known: it may depend on what `probe` found. */
   readonly isolation: Isolation
   readonly capabilities: EngineCapabilities
   /** Part of a state file's identity: states of one version are not restored by another. */
   readonly stateVersion: string
-  /** Tries whether the engine works on this host. */
-  probe(): Promise<EngineVerdict>
+  /** Tries whether the engine works on this host; remembers the answer unless asked to try `anew`. */
+  probe(anew?: boolean): Promise<EngineVerdict>
   /** What is wrong with a state file as far as a quick look can tell, one sentence, or ''. */
   checkState(file: string): Promise<string>
-  /** Copies a disk layer that no machine is using; the copy is whole or absent. */
+
+  /**
+   * Gives `to` the content that the disk layer `from` has now; the two then go their own ways. No machine may be using
+   * `from`. The copy is whole or absent. An engine with linked clones copies nothing but a reference.
+   */
   copyLayer(from: string, to: string): Promise<void>
+  /** Gives the layer `to` the content of `disk`, its base included, shared with nobody. */
+  flattenLayer(disk: DiskSpec, to: string, work: FileWork): Promise<void>
+  /** Removes a layer and what only it used. */
+  removeLayer(file: string): Promise<void>
+  /** Bytes on the host that only this layer takes up; 0 when there is none. */
+  layerBytes(file: string): Promise<number>
+  /** Size of the disk in the layer, bytes; null when there is none yet. */
+  layerSize(file: string): Promise<number | null>
+  /** The content of a disk, for QEMU's tools; an engine with a format of its own writes it to `scratch` first. */
+  diskSource(disk: DiskSpec, scratch: string, work: FileWork): Promise<BlockSource>
+  checkDisk(disk: DiskSpec): Promise<DiskCondition>
+  /** Mends a copy of the layer and puts it in place; what was there before is kept beside it. */
+  repairDisk(disk: DiskSpec, work: FileWork): Promise<void>
+
+  /** The words of the command that would start `spec`; none where there is no such command. */
+  commandLine(spec: MachineSpec): Promise<string[]>
   /**
    * Starts a machine, running. Fails with a `VmmError` that says what is wrong with the spec or the files, or, when
    * `signal` fires before it runs, with kind `cancelled`.
    */
   start(spec: MachineSpec, signal?: AbortSignal): Promise<Machine>
+  /**
+   * The machine of a domain that an earlier main started and that still lives, or why there is none, one sentence.
+   * What that main had begun with it is ended; it goes on running unless it is to stay paused.
+   */
+  adopt(domainId: string, options: { paused: boolean }): Promise<Machine | string>
+  /** After a start of Vivarium: ends machines and removes content that nothing names. All there is, is named. */
+  sweep(known: { domainIds: ReadonlySet<string>; layers: readonly string[] }): Promise<void>
 }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { VmmError } from '../model/errors'
 import { safeText } from '../model/safe-text'
-import type { SerialPort } from '../engine/engine'
+import type { SerialPort } from '../engine/machine'
 import { LineReader } from './agent-lines'
 
 /** How long the agent may take for one answer, milliseconds. */

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { VmmError } from '../model/errors'
+import { safeText } from '../model/safe-text'
 import type { GuestAgent } from './agent'
 
 /** Most bytes taken in one read of a guest file. */
@@ -20,6 +21,24 @@ const Status = v.object({
   'out-data': v.optional(v.string()),
   'err-data': v.optional(v.string()),
 })
+
+const INTERFACES_SHOWN = 32
+const Interfaces = v.array(
+  v.object({
+    name: v.string(),
+    'hardware-address': v.optional(v.string()),
+    'ip-addresses': v.optional(
+      v.array(v.object({ 'ip-address': v.string(), prefix: v.pipe(v.number(), v.integer()) })),
+    ),
+  }),
+)
+
+export interface GuestInterface {
+  name: string
+  mac: string
+  /** With their prefix lengths, such as '10.0.2.15/24'. */
+  addresses: string[]
+}
 
 export interface CommandStatus {
   exited: boolean
@@ -99,6 +118,34 @@ export class GuestCommands {
 
   async close(handle: number): Promise<void> {
     await this.agent.call('guest-file-close', { handle })
+  }
+
+  /** Holds every file system still, with all written out; false for a guest that cannot. */
+  async freeze(): Promise<boolean> {
+    return await this.agent.call('guest-fsfreeze-freeze').then(
+      (count) => typeof count === 'number' && count > 0,
+      () => false,
+    )
+  }
+
+  async thaw(): Promise<void> {
+    await this.agent.call('guest-fsfreeze-thaw')
+  }
+
+  /** The network interfaces as the guest tells them, safe to show. */
+  async interfaces(): Promise<GuestInterface[]> {
+    const told = check(
+      Interfaces,
+      await this.agent.call('guest-network-get-interfaces'),
+      'guest-network-get-interfaces',
+    )
+    return told.slice(0, INTERFACES_SHOWN).map((one) => ({
+      name: safeText(one.name, 50),
+      mac: safeText(one['hardware-address'] ?? '', 20),
+      addresses: (one['ip-addresses'] ?? [])
+        .slice(0, INTERFACES_SHOWN)
+        .map((address) => `${safeText(address['ip-address'], 50)}/${address.prefix}`),
+    }))
   }
 
   async shutdown(mode: 'powerdown' | 'reboot'): Promise<void> {

@@ -1,7 +1,9 @@
 import { VmmError } from '../model/errors'
-import type { Engine, Machine, MachineEnd, MachineSpec } from '../engine/engine'
+import type { Engine } from '../engine/engine'
+import type { LayerCopies, Machine, MachineEnd } from '../engine/machine'
+import type { MachineSpec } from '../engine/machine-spec'
 import { GuestAgent } from './agent'
-import { GuestCommands } from './guest-commands'
+import { GuestCommands, type GuestInterface } from './guest-commands'
 import { renewIdentity, type GuestIdentity } from './identity'
 import type { Scrollback } from './scrollback'
 
@@ -9,18 +11,23 @@ import type { Scrollback } from './scrollback'
 const RESUMED_ANSWERS_WITHIN_MS = 15_000
 /** How long a booting guest may take until its agent answers, milliseconds. */
 const BOOTED_ANSWERS_WITHIN_MS = 300_000
-/** How long a guest may take to shut down, milliseconds. */
-const SHUTDOWN_WITHIN_MS = 30_000
+/** How long a guest may take to shut down, milliseconds: a large system has much to end. */
+const SHUTDOWN_WITHIN_MS = { ofAgent: 30_000, ofPowerButton: 120_000 }
 
 export type AgentState = 'none' | 'waiting' | 'ready'
 
 export interface GuestRunOptions {
-  engine: Engine
-  spec: MachineSpec
-  /** Whether the image runs a guest agent. */
-  agent: boolean
+  /** `own`: the image runs an agent and our `renew`; `possible`: it may run one. */
+  agent: 'own' | 'possible' | 'none'
+  /** Whether a guest without an agent may be asked to power off by its power button. */
+  powerButton: boolean
   identity: GuestIdentity
   scrollback: Scrollback
+}
+
+export interface StartOptions extends GuestRunOptions {
+  engine: Engine
+  spec: MachineSpec
   /** Whether a resumed guest that cannot renew its identity must not run (it shares a boot snapshot with others). */
   renewalRequired: boolean
   /** Ends the machine while it is still on its way up. */
@@ -29,7 +36,7 @@ export interface GuestRunOptions {
 
 /** One run of a guest: its machine, its agent and its console, from start to end. */
 export class GuestRun {
-  readonly startedAt = Date.now()
+  startedAt = Date.now()
   readonly ended: Promise<MachineEnd>
   agentState: AgentState
   /** Whether anything was typed into the console or run in the guest. */
@@ -39,14 +46,15 @@ export class GuestRun {
   readonly #agentListeners = new Set<() => void>()
   readonly #stop = new AbortController()
 
-  private constructor(
+  /** A run of a machine that lives already, such as one that outlived an earlier main. */
+  constructor(
     readonly machine: Machine,
     private readonly options: GuestRunOptions,
   ) {
     machine.console.onData((bytes) => options.scrollback.append(bytes))
-    this.#agent = options.agent ? new GuestAgent(machine.agentPort) : null
+    this.#agent = options.agent === 'none' ? null : new GuestAgent(machine.agentPort)
     this.#commands = this.#agent ? new GuestCommands(this.#agent) : null
-    this.agentState = this.#agent ? 'waiting' : 'none'
+    this.agentState = options.agent === 'own' ? 'waiting' : 'none'
     this.ended = machine.ended.then((end) => {
       this.#stop.abort()
       this.#agent?.close()
@@ -55,12 +63,12 @@ export class GuestRun {
   }
 
   /** Starts the machine. A resumed one is handed out only when its identity is its own again. */
-  static async start(options: GuestRunOptions): Promise<GuestRun> {
+  static async start(options: StartOptions): Promise<GuestRun> {
     const run = new GuestRun(await options.engine.start(options.spec, options.signal), options)
     const abort = () => void run.kill()
     options.signal?.addEventListener('abort', abort)
     try {
-      if (options.spec.resumeFrom !== null && options.agent) await run.#renewResumed()
+      if (options.spec.resumeFrom !== null && options.agent === 'own') await run.#renewResumed()
     } catch (error) {
       if (options.renewalRequired) await run.kill()
       if (options.renewalRequired || options.signal?.aborted) throw error
@@ -78,10 +86,16 @@ export class GuestRun {
     return await this.#agent.answers(BOOTED_ANSWERS_WITHIN_MS, this.#stop.signal)
   }
 
-  /** Gives a freshly booted guest its own name and address. */
+  /** Gives a freshly booted guest its own name and address, where it is made for that. */
   async introduce(): Promise<void> {
-    await renewIdentity(this.#requireCommands(), this.options.identity)
-    this.#agentReady()
+    if (this.options.agent === 'own') await renewIdentity(this.#requireCommands(), this.options.identity)
+    this.#setAgent('ready')
+  }
+
+  /** The guest boots again in the same machine: its agent is gone until it has. */
+  rebooted(): void {
+    this.startedAt = Date.now()
+    this.#setAgent(this.options.agent === 'own' ? 'waiting' : 'none')
   }
 
   onAgentChange(listener: () => void): void {
@@ -108,15 +122,28 @@ export class GuestRun {
     this.machine.console.write(bytes)
   }
 
+  /** Copies the disks of one moment; a guest whose agent can writes out what it holds back first. */
+  async copyDisks(copies: LayerCopies): Promise<void> {
+    const frozen = this.agentState === 'ready' && (await this.#requireCommands().freeze())
+    try {
+      await this.machine.copyLayers(copies)
+    } finally {
+      if (frozen) await this.#requireCommands().thaw()
+    }
+  }
+
+  /** What the agent says of the network interfaces. */
+  interfaces(): Promise<GuestInterface[]> {
+    return this.#requireCommands().interfaces()
+  }
+
   /** Asks the guest to power off. Fails with kind `timeout` when it has not within the deadline; it goes on then. */
   async shutDown(signal: AbortSignal): Promise<void> {
-    if (this.agentState !== 'ready') {
-      throw new VmmError('guest', 'This guest has no agent that could shut it down.', {
-        hint: 'Shut it down from its console, or use Force Off.',
-      })
-    }
-    await this.#requireCommands().shutdown('powerdown')
-    if (!(await this.#endsWithin(SHUTDOWN_WITHIN_MS, signal))) {
+    const byAgent = this.agentState === 'ready'
+    if (byAgent) await this.#requireCommands().shutdown('powerdown')
+    else await this.#pressPower()
+    const within = byAgent ? SHUTDOWN_WITHIN_MS.ofAgent : SHUTDOWN_WITHIN_MS.ofPowerButton
+    if (!(await this.#endsWithin(within, signal))) {
       throw new VmmError('timeout', 'The guest did not shut down in time.', {
         hint: 'Look at its console, try again, or use Force Off.',
       })
@@ -125,6 +152,15 @@ export class GuestRun {
 
   async kill(): Promise<void> {
     await this.machine.kill()
+  }
+
+  async #pressPower(): Promise<void> {
+    if (!this.options.powerButton) {
+      throw new VmmError('guest', 'This guest has no agent that could shut it down.', {
+        hint: 'Shut it down from its console, or use Force Off.',
+      })
+    }
+    await this.machine.pressPower()
   }
 
   async #renewResumed(): Promise<void> {
@@ -139,8 +175,8 @@ export class GuestRun {
     throw new VmmError('guest', 'This guest has no agent.', { hint: 'Use its console.' })
   }
 
-  #agentReady(): void {
-    this.agentState = 'ready'
+  #setAgent(state: AgentState): void {
+    this.agentState = state
     for (const listener of this.#agentListeners) listener()
   }
 

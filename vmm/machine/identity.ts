@@ -18,6 +18,15 @@ export function newMac(): string {
   return ['52', '54', '00', ...tail].join(':')
 }
 
+/** The addresses of a domain's network cards: the first is its own, the others differ from it in the third byte. */
+export function macsOf(mac: string, count: number): string[] {
+  const [first, second, , ...tail] = mac.split(':')
+  return Array.from({ length: count }, (_, index) => {
+    const third = index.toString(16).padStart(2, '0')
+    return index === 0 ? mac : [first, second, third, ...tail].join(':')
+  })
+}
+
 /** The identity of a domain: its host name follows its name, its machine id its own id. */
 export function identityOf(domain: { id: string; name: string; mac: string }): GuestIdentity {
   const plain = domain.name

@@ -1,5 +1,7 @@
 import * as v from 'valibot'
 import { VmmError } from './errors'
+import { DiskLimitsSchema, DiskMibSchema, HARDWARE_ENTRIES, NO_LIMITS } from './hardware'
+import { IdSchema } from './id'
 import { hasUnsafeText, safeText } from './safe-text'
 
 export const ENGINE_IDS = ['embedded', 'qemu'] as const
@@ -31,8 +33,8 @@ export const DOMAIN_STATES = [
 export type DomainState = (typeof DOMAIN_STATES)[number]
 
 export const NAME_LIMIT = 100
-export const MEMORY_MIB = { least: 32, most: 2048, usual: 128 } as const
-export const DISK_MIB = { least: 1, most: 65_536 } as const
+/** The most that any engine gives; an engine's own limit is among its capabilities. */
+export const MEMORY_MIB = { least: 32, most: 1024 * 1024, usual: 128 } as const
 
 /** A name that a person gives: 1 to 100 characters, no controls, no reordering marks, not padded. */
 export const NameSchema = v.pipe(
@@ -48,7 +50,7 @@ export const GroupSchema = v.pipe(
   v.check((group) => group === '' || v.is(NameSchema, group), 'A group is named like a domain, or left empty.'),
 )
 
-export const IdSchema = v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,64}$/, 'An id has only a-z, 0-9 and -.'))
+const NotesSchema = v.pipe(v.string(), v.maxLength(10_000, 'Notes have at most 10,000 characters.'))
 
 export const MemorySchema = v.pipe(
   v.number('Memory is a number of MiB.'),
@@ -63,20 +65,16 @@ export const DomainSpecSchema = v.strictObject({
   imageId: IdSchema,
   /** Guest memory in MiB. */
   memoryMiB: v.optional(MemorySchema, MEMORY_MIB.usual),
-  /** Size of an empty disk of its own in MiB; 0 for none. A disk image brings its own. */
-  diskMiB: v.optional(
-    v.pipe(
-      v.number('A disk size is a number of MiB.'),
-      v.integer('A disk size is a whole number of MiB.'),
-      v.minValue(0, 'A disk cannot be smaller than nothing.'),
-      v.maxValue(DISK_MIB.most, `A disk has at most ${DISK_MIB.most} MiB.`),
-    ),
-    0,
-  ),
+  /** Size of an empty disk of its own in MiB; 0 for none. On a disk image: what it is grown to; 0 leaves it as it is. */
+  diskMiB: v.optional(DiskMibSchema, 0),
+  ...HARDWARE_ENTRIES,
+  diskLimits: v.optional(DiskLimitsSchema, NO_LIMITS),
+  /** A template is never started; domains are cloned from it. */
+  template: v.optional(v.boolean(), false),
   /** Heading in the list; empty for none. */
   group: v.optional(GroupSchema, ''),
   /** Free text for people. */
-  notes: v.optional(v.pipe(v.string(), v.maxLength(10_000, 'Notes have at most 10,000 characters.')), ''),
+  notes: v.optional(NotesSchema, ''),
   /** Resume from the image's boot snapshot instead of booting, where the image allows it. */
   instantStart: v.optional(v.boolean(), true),
 })
@@ -85,14 +83,25 @@ export const DomainSpecSchema = v.strictObject({
 export type DomainSpec = v.InferOutput<typeof DomainSpecSchema>
 export type DomainSpecInput = v.InferInput<typeof DomainSpecSchema>
 
-/** What may change after creation: all but the engine and the image. */
-export const DomainPatchSchema = v.strictObject({
-  name: v.optional(NameSchema),
-  memoryMiB: v.optional(MemorySchema),
-  group: v.optional(GroupSchema),
-  notes: v.optional(v.pipe(v.string(), v.maxLength(10_000, 'Notes have at most 10,000 characters.'))),
-  instantStart: v.optional(v.boolean()),
-})
+/** What may change after creation: all but the engine and the image; disks have calls of their own. */
+export const DomainPatchSchema = v.partial(
+  v.strictObject({
+    name: NameSchema,
+    memoryMiB: MemorySchema,
+    group: GroupSchema,
+    notes: NotesSchema,
+    instantStart: v.boolean(),
+    template: v.boolean(),
+    diskLimits: DiskLimitsSchema,
+    cpus: HARDWARE_ENTRIES.cpus.wrapped,
+    firmware: HARDWARE_ENTRIES.firmware.wrapped,
+    machineType: HARDWARE_ENTRIES.machineType.wrapped,
+    accelerator: HARDWARE_ENTRIES.accelerator.wrapped,
+    diskBus: HARDWARE_ENTRIES.diskBus.wrapped,
+    bootOrder: HARDWARE_ENTRIES.bootOrder.wrapped,
+    nics: HARDWARE_ENTRIES.nics.wrapped,
+  }),
+)
 export type DomainPatch = v.InferOutput<typeof DomainPatchSchema>
 
 /**
