@@ -1,6 +1,7 @@
 import { type BrowserWindow, dialog } from 'electron'
 import type { CallArgs, CallName, CallResult, Envelope } from './contract'
 import { asVmmError, VmmError } from '../vmm/model/errors'
+import { leaveQuestion } from './leave-question'
 import type { Services } from './services/services'
 
 export type Leave = 'save' | 'force-off' | 'cancel'
@@ -12,18 +13,16 @@ export function unattended(): Leave | null {
   return CHOICES.find((choice) => choice === process.env['VIVARIUM_UNATTENDED']) ?? null
 }
 
-/** Asks what to do with the guests that run, when there are any. */
+/** Asks what to do with the guests that would end, when there are any. */
 export async function askToLeave(services: Services, window: BrowserWindow): Promise<Leave> {
-  const { machines } = services.busy()
-  if (machines === 0) return 'force-off'
+  const busy = services.busy()
+  if (busy.machines === 0) return 'force-off'
   const given = unattended()
   if (given) return given
-  const many = machines === 1 ? 'A guest is running.' : `${machines} guests are running.`
   const { response } = await dialog.showMessageBox(window, {
     type: 'question',
     title: 'Vivarium',
-    message: many,
-    detail: 'A saved guest goes on where it was when you start it again. Forced off, it loses what it has not written.',
+    ...leaveQuestion(busy),
     buttons: ['Save All', 'Force Off All', 'Cancel'],
     defaultId: 0,
     cancelId: 2,
@@ -32,12 +31,14 @@ export async function askToLeave(services: Services, window: BrowserWindow): Pro
   return CHOICES[response] ?? 'cancel'
 }
 
-/** Saves every guest that runs, telling the window how far; throws the first failure after trying all. */
+/** Saves every guest that would end, telling the window how far; throws the first failure after trying all. */
 export async function saveAll(services: Services, window: BrowserWindow): Promise<void> {
   const session = services.attach(() => {})
   try {
     const domains = await call(session.call, 'domains.list', {})
-    const live = domains.filter(({ state }) => state === 'running' || state === 'paused')
+    const live = domains.filter(
+      ({ state, capabilities }) => (state === 'running' || state === 'paused') && !capabilities.outlivesMain,
+    )
     const failures: unknown[] = []
     for (const [index, { id, name }] of live.entries()) {
       window.setTitle(`Vivarium: saving ${name} (${index + 1} of ${live.length})`)

@@ -8,7 +8,7 @@ import { openServices } from './services'
 import type { Services } from './services/services'
 import { socketAddress } from './socket-address'
 
-/** How long an on-demand main stays with no client, no machine and no task. */
+/** How long an on-demand main stays with no client, no task and no machine that would end with it. */
 const LINGER_MS = 10_000
 const IDLE_CHECK_MS = 500
 

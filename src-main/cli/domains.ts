@@ -1,15 +1,17 @@
-import { type Command, Option } from 'commander'
-import { ENGINE_IDS, type EngineId } from '../../vmm/model/domain'
+import type { Command } from 'commander'
+import type { EngineId } from '../../vmm/model/domain'
 import type { DomainView } from '../contract'
+import { engineFor, engineOption } from './engine'
 import { findDomain } from './find'
 import { followTask } from './follow-task'
+import { addHardwareOptions, hardwareOf, type HardwareOptions } from './hardware'
 import { diskOption, given, memoryOption } from './options'
 import type { CliSession } from './session'
 import { imageOrStarter } from './starter'
 import { durationText, table } from './text'
 
-interface NewOptions {
-  engine: EngineId
+interface NewOptions extends HardwareOptions {
+  engine?: EngineId
   image?: string
   memory?: number
   disk?: number
@@ -19,7 +21,7 @@ interface NewOptions {
   start?: boolean
 }
 
-interface SetOptions {
+interface SetOptions extends HardwareOptions {
   memory?: number
   group?: string
   notes?: string
@@ -36,34 +38,36 @@ export function addDomainCommands(program: Command, cli: CliSession): void {
       cli.print(domains, domainTable(domains, Date.now()))
     })
 
-  program
-    .command('new <name>')
-    .description('make a domain, from the starter image where no other is named')
-    .option('--image <name>', 'what it boots, by name or id')
-    .addOption(engineOption())
-    .option('--memory <MiB>', 'guest memory', memoryOption)
-    .option('--disk <MiB>', 'an empty disk of its own', diskOption)
-    .option('--group <name>', 'heading in the list')
-    .option('--notes <text>', 'free text')
-    .option('--no-instant', 'boot each time instead of resuming from the boot snapshot')
-    .option('--start', 'start it as well')
-    .action(async (name: string, options: NewOptions) => {
-      const imageId = await imageOrStarter(cli, options.image)
-      const { engine, memory, disk, group, notes, instant } = options
-      const shape = given({ memoryMiB: memory, diskMiB: disk, group, notes })
-      const made = await cli.call('domains.create', {
-        spec: { name, engine, imageId, instantStart: instant, ...shape },
-      })
-      if (options.start) await followTask(cli, await cli.call('domains.start', { id: made.id }))
-      cli.print(await cli.call('domains.get', { id: made.id }), `${made.name} (${made.id})`)
-    })
+  addHardwareOptions(
+    program
+      .command('new <name>')
+      .description('make a domain, from the starter image where no other is named')
+      .option('--image <name>', 'what it boots, by name or id')
+      .addOption(engineOption())
+      .option('--memory <MiB>', 'guest memory', memoryOption)
+      .option('--disk <size>', 'an empty disk of its own, in MiB or such as 20G', diskOption)
+      .option('--group <name>', 'heading in the list')
+      .option('--notes <text>', 'free text')
+      .option('--no-instant', 'boot each time instead of resuming from the boot snapshot')
+      .option('--start', 'start it as well'),
+  ).action(async (name: string, options: NewOptions) => {
+    const imageId = await imageOrStarter(cli, options.image)
+    const engine = await engineFor(cli, options.engine, imageId)
+    const { memory, disk, group, notes, instant } = options
+    const shape = given({ memoryMiB: memory, diskMiB: disk, group, notes })
+    const spec = { name, imageId, instantStart: instant, ...engine, ...shape, ...hardwareOf(options) }
+    const made = await cli.call('domains.create', { spec })
+    if (options.start) await followTask(cli, await cli.call('domains.start', { id: made.id }))
+    cli.print(await cli.call('domains.get', { id: made.id }), `${made.name} (${made.id})`)
+  })
 
   program
     .command('clone <domain> [name]')
     .description('copy a domain with its disks')
-    .action(async (domain: string, name?: string) => {
+    .option('--linked', 'share the disk content that neither of the two changes')
+    .action(async (domain: string, name: string | undefined, { linked }: { linked?: boolean }) => {
       const { id } = await findDomain(cli, domain)
-      const task = await followTask(cli, await cli.call('domains.clone', { id, ...given({ name }) }))
+      const task = await followTask(cli, await cli.call('domains.clone', { id, ...given({ name, linked }) }))
       const made = await cli.call('domains.get', { id: task.resultId })
       cli.print(made, `${made.name} (${made.id})`)
     })
@@ -76,19 +80,21 @@ export function addDomainCommands(program: Command, cli: CliSession): void {
       cli.print(await cli.call('domains.update', { id, patch: { name } }), '')
     })
 
-  program
-    .command('set <domain>')
-    .description('change the settings of a domain')
-    .option('--memory <MiB>', 'guest memory', memoryOption)
-    .option('--group <name>', "heading in the list, '' for none")
-    .option('--notes <text>', 'free text')
-    .option('--instant', 'resume from the boot snapshot of the image')
-    .option('--no-instant', 'boot each time')
-    .action(async (domain: string, { memory, group, notes, instant }: SetOptions) => {
-      const { id } = await findDomain(cli, domain)
-      const patch = given({ memoryMiB: memory, group, notes, instantStart: instant })
-      cli.print(await cli.call('domains.update', { id, patch }), '')
-    })
+  addHardwareOptions(
+    program
+      .command('set <domain>')
+      .description('change the settings of a domain')
+      .option('--memory <MiB>', 'guest memory', memoryOption)
+      .option('--group <name>', "heading in the list, '' for none")
+      .option('--notes <text>', 'free text')
+      .option('--instant', 'resume from the boot snapshot of the image')
+      .option('--no-instant', 'boot each time'),
+  ).action(async (domain: string, options: SetOptions) => {
+    const { id } = await findDomain(cli, domain)
+    const { memory, group, notes, instant } = options
+    const patch = { ...given({ memoryMiB: memory, group, notes, instantStart: instant }), ...hardwareOf(options) }
+    cli.print(await cli.call('domains.update', { id, patch }), '')
+  })
 
   program
     .command('rm <domain>')
@@ -100,15 +106,11 @@ export function addDomainCommands(program: Command, cli: CliSession): void {
     })
 }
 
-export function engineOption(): Option {
-  return new Option('--engine <engine>', 'what runs it').choices(ENGINE_IDS).default('embedded')
-}
-
 function domainTable(domains: readonly DomainView[], now: number): string {
   if (domains.length === 0) return "No domains yet. 'vivarium new NAME' makes one."
   const rows = domains.map((domain) => [
     domain.name,
-    domain.state,
+    domain.template ? 'template' : domain.state,
     domain.startedAt === null ? '' : durationText(now - domain.startedAt),
     `${domain.memoryMiB} MiB`,
     `${domain.engine} (${domain.isolation})`,

@@ -12,7 +12,16 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
 }
 
 export const memoryOption = wholeNumber(MEMORY_MIB.least, MEMORY_MIB.most)
-export const diskOption = wholeNumber(0, DISK_MIB.most)
+const MIB_OF: Record<string, number> = { '': 1, M: 1, G: 1024, T: 1024 * 1024 }
+
+/** A disk size, '20480' or '20G', in MiB. */
+export function diskOption(text: string): number {
+  const [, digits, unit = ''] = /^(\d+)([MGT]?)$/i.exec(text) ?? []
+  const mib = Number(digits ?? NaN) * (MIB_OF[unit.toUpperCase()] ?? NaN)
+  if (mib >= 0 && mib <= DISK_MIB.most) return mib
+  throw new InvalidArgumentError(`Give a size in MiB, or with M, G or T, up to ${DISK_MIB.most} MiB.`)
+}
+
 export const portOption = wholeNumber(0, 65_535)
 
 /** `values` without those left out: the contract refuses a field that is there and undefined. */

@@ -2,10 +2,14 @@ import { Command } from 'commander'
 import { version } from '../../package.json'
 import { addAppCommands } from './app'
 import { addConsoleCommand } from './console'
+import { addDiskCommands } from './disks'
 import { addDomainCommands } from './domains'
+import { addEngineCommand } from './engine'
 import { addExecCommand } from './exec'
 import { addImageCommands } from './images'
 import { addLifecycleCommands } from './lifecycle'
+import { addLimitsCommand } from './limits'
+import { addMachineCommands } from './machine'
 import { addRunCommand } from './run'
 import type { CliSession } from './session'
 import { addSnapshotCommands } from './snapshots'
@@ -24,8 +28,12 @@ export function vivariumCommand(cli: CliSession): Command {
   addExecCommand(program, cli)
   addRunCommand(program, cli)
   addSnapshotCommands(program, cli)
+  addDiskCommands(program, cli)
+  addLimitsCommand(program, cli)
+  addMachineCommands(program, cli)
   addTrashCommands(program, cli)
   addImageCommands(program, cli)
+  addEngineCommand(program, cli)
   addAppCommands(program, cli)
   for (const command of everyCommand(program)) {
     command.exitOverride()

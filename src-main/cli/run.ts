@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { EngineId } from '../../vmm/model/domain'
 import { untilAgentAnswers } from './agent'
-import { engineOption } from './domains'
+import { engineFor, engineOption } from './engine'
 import { commandStatus, execute, readStdin } from './execute'
 import { followTask } from './follow-task'
 import { given, memoryOption } from './options'
@@ -16,7 +16,7 @@ const REMOVE_MS = 15_000
 const PAUSE_MS = 50
 
 interface RunOptions {
-  engine: EngineId
+  engine?: EngineId
   memory?: number
   image?: string
   stdin: boolean
@@ -37,10 +37,10 @@ export function addRunCommand(program: Command, cli: CliSession): void {
 
 async function runOnce(cli: CliSession, argv: string[], options: RunOptions, stopped: AbortSignal): Promise<number> {
   const stdin = options.stdin ? await readStdin(stopped) : null
-  const { engine, memory } = options
   const imageId = await imageOrStarter(cli, options.image, stopped)
+  const engine = await engineFor(cli, options.engine, imageId)
   const name = `run-${randomBytes(4).toString('hex')}`
-  const spec = { name, engine, imageId, ...given({ memoryMiB: memory }) }
+  const spec = { name, imageId, ...engine, ...given({ memoryMiB: options.memory }) }
   // main removes an ephemeral domain by itself when this client leaves, however it leaves
   const { id } = await cli.call('domains.create', { spec, ephemeral: true })
   try {

@@ -6,6 +6,11 @@ import { given } from './options'
 import type { CliSession } from './session'
 import { sizeText, table, timeText } from './text'
 
+interface CreateOptions {
+  description: string
+  disksOnly?: boolean
+}
+
 /** snapshot create, ls, revert, rm, rename. */
 export function addSnapshotCommands(program: Command, cli: CliSession): void {
   const snapshot = program.command('snapshot').description('keep states of a domain and go back to them')
@@ -14,9 +19,12 @@ export function addSnapshotCommands(program: Command, cli: CliSession): void {
     .command('create <domain> [name]')
     .description('keep the present state')
     .option('--description <text>', 'free text', '')
-    .action(async (domain: string, name: string | undefined, { description }: { description: string }) => {
+    .option('--disks-only', 'without the memory of a running guest')
+    .action(async (domain: string, name: string | undefined, options: CreateOptions) => {
       const { id } = await findDomain(cli, domain)
-      const task = await followTask(cli, await cli.call('snapshots.create', { id, description, ...given({ name }) }))
+      const { description, disksOnly } = options
+      const wanted = { id, description, memory: !disksOnly, ...given({ name }) }
+      const task = await followTask(cli, await cli.call('snapshots.create', wanted))
       const made = (await cli.call('snapshots.list', { id })).find((each) => each.id === task.resultId)
       cli.print(made ?? { id: task.resultId }, made ? `${made.name} (${made.id})` : task.resultId)
     })

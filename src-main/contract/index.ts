@@ -33,6 +33,8 @@ export {
   type BootDevice,
   type DiskLimits,
 } from '../../vmm/model/hardware'
+export { usualDisk, usualEngine, usualMemory } from '../../vmm/model/engine-choice'
+export { shellLine } from '../../vmm/model/shell-words'
 export { VmmError, type FailureKind } from '../../vmm/model/errors'
 export { safeText } from '../../vmm/model/safe-text'
 export type { ImageKind } from '../../vmm/model/image'

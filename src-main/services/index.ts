@@ -11,6 +11,7 @@ import { Broadcast } from './broadcast'
 import { CloneService } from './clones'
 import { ConsoleService } from './consoles'
 import { DiskService } from './disks'
+import type { Domain } from './domain'
 import { DomainService } from './domains'
 import { ExecService } from './execs'
 import { Folders } from './folders'
@@ -92,6 +93,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
   })
   const clients = new Set<ClientSession>()
   let closed = false
+  const outlivesMain = ({ record }: Domain) => engines.get(record.spec.engine).capabilities.outlivesMain
 
   const leave = async (client: ClientSession) => {
     if (!clients.delete(client)) return
@@ -124,11 +126,11 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
         },
       }
     },
-    busy: () => ({
-      machines: domains.all().filter((domain) => domain.run !== null).length,
-      tasks: tasks.running,
-      clients: clients.size,
-    }),
+    busy: () => {
+      const live = domains.all().filter((domain) => domain.run !== null)
+      const outliving = live.filter(outlivesMain).length
+      return { machines: live.length - outliving, outliving, tasks: tasks.running, clients: clients.size }
+    },
     close: async () => {
       closed = true
       for (const client of [...clients]) await leave(client).catch(report)
@@ -136,7 +138,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
       for (const domain of domains.all()) {
         const { run } = domain
         domain.run = null
-        if (run && engines.get(domain.record.spec.engine).capabilities.outlivesMain) {
+        if (run && outlivesMain(domain)) {
           await run.machine.release()
           continue
         }

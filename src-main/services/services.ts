@@ -23,10 +23,19 @@ export interface Session {
   close(): void
 }
 
+/** What goes on: a headless main with neither machines nor tasks nor clients may end. */
+export interface Busy {
+  /** Machines that would end with main. */
+  machines: number
+  /** Machines that go on without it, and are found again by the next one. */
+  outliving: number
+  tasks: number
+  clients: number
+}
+
 export interface Services {
   attach(send: (event: ContractEvent) => void): Session
-  /** Domains that have a machine, tasks under way and clients attached: a headless main with none may end. */
-  busy(): { machines: number; tasks: number; clients: number }
+  busy(): Busy
   /** Ends every machine of an engine whose machines cannot outlive main, then closes storage. */
   close(): Promise<void>
 }

@@ -3,6 +3,7 @@ import {
   VERB_LABELS,
   verbVerdict,
   type DomainView,
+  type FailureView,
   type TaskView,
   type Verb,
   type VerbVerdict,
@@ -11,7 +12,7 @@ import { isLive } from '../state-words'
 import { useApp } from '../stores/app'
 import { useDialogs } from '../stores/dialogs'
 import { useDomains } from '../stores/domains'
-import { useNotices } from '../stores/notices'
+import { useNotices, type NoticeAction } from '../stores/notices'
 import { useSidebar } from '../stores/sidebar'
 import { useTasks, type FollowOptions } from '../stores/tasks'
 import { arrangeDomains, neighbour } from './arrange-domains'
@@ -23,13 +24,26 @@ export function judge(verb: Verb, domain: DomainView): VerbVerdict {
   const verdict = verbVerdict(verb, domain.state)
   if (!verdict.allowed) return verdict
   const { capabilities, agent } = domain
+  if (verb === 'start' && domain.template) {
+    return refused('This is a template: it is never started. Clone it, and start the clone.')
+  }
+  if (verb === 'shutdown' && agent === 'none' && !capabilities.powerButton) {
+    return refused('This guest has no agent that could shut it down. Do it from its console, or use Force Off.')
+  }
   if (verb === 'pause' && !capabilities.pause) return refused('This engine cannot pause a guest.')
   if (verb === 'save' && !capabilities.save) return refused('This engine cannot save a guest to disk.')
-  if (verb === 'snapshot' && isLive(domain.state) && !capabilities.liveSnapshot) {
+  const whileLive = capabilities.liveSnapshot || capabilities.diskSnapshot
+  if (verb === 'snapshot' && isLive(domain.state) && !whileLive) {
     return refused('This engine takes snapshots only of a domain that is off. Shut it down first.')
   }
   if (verb === 'exec' && agent === 'none') return refused('This image has no guest agent to run a command.')
   return verdict
+}
+
+/** The disk that a failure calls damaged, or null: failures name it among their facts. */
+export function damagedDisk({ kind, detail }: FailureView): string | null {
+  if (kind !== 'damaged') return null
+  return /^disk: (disk\d{0,2})$/m.exec(detail)?.[1] ?? null
 }
 
 export interface VerbChoice extends VerbVerdict {
@@ -51,12 +65,15 @@ export function useVerbs() {
   type Way = (domain: DomainView) => unknown
 
   const WAYS: Record<Verb, Way> = {
-    start: (domain) => longWork(`Starting ${domain.name}`, () => app.call('domains.start', { id: domain.id })),
+    start: (domain) =>
+      longWork(`Starting ${domain.name}`, () => app.call('domains.start', { id: domain.id }), {
+        rescue: (failure) => repairOf(domain, failure),
+      }),
     pause: (domain) => change(`Pausing ${domain.name}`, () => app.call('domains.pause', { id: domain.id })),
     resume: (domain) => change(`Resuming ${domain.name}`, () => app.call('domains.resume', { id: domain.id })),
     shutdown: (domain) =>
       longWork(`Shutting down ${domain.name}`, () => app.call('domains.shutdown', { id: domain.id }), {
-        rescue: [{ label: 'Force Off…', run: () => choose('forceOff', domain).run() }],
+        rescue: () => [{ label: 'Force Off…', run: () => choose('forceOff', domain).run() }],
       }),
     restart: (domain) => longWork(`Restarting ${domain.name}`, () => app.call('domains.restart', { id: domain.id })),
     save: (domain) => longWork(`Saving ${domain.name}`, () => app.call('domains.save', { id: domain.id })),
@@ -103,6 +120,22 @@ export function useVerbs() {
     if (task) await tasks.follow(task, { retry: () => void longWork(what, work, options), ...options })
   }
 
+  /** A start that a damaged disk has prevented can be tried again when the disk is mended. */
+  function repairOf(domain: DomainView, failure: FailureView): NoticeAction[] {
+    const disk = damagedDisk(failure)
+    return disk === null ? [] : [{ label: 'Repair…', run: () => void repair(domain, disk) }]
+  }
+
+  async function repair({ id, name }: DomainView, disk: string): Promise<void> {
+    const yes = await dialogs.ask({
+      title: `Repair ${disk} of ${name}?`,
+      text: 'A copy of the disk is mended and takes its place. What cannot be mended is lost; the damaged disk is kept beside it.',
+      action: 'Repair',
+      calm: true,
+    })
+    if (yes) await longWork(`Repairing ${disk} of ${name}`, () => app.call('disks.repair', { id, disk }))
+  }
+
   async function remove({ id, name }: DomainView): Promise<void> {
     const next = neighbour(arrangeDomains(domains.list, sidebar), id)
     const gone = await notices.attempt(`Deleting ${name}`, () => app.call('domains.delete', { id }))
@@ -134,5 +167,5 @@ export function useVerbs() {
     }
   }
 
-  return { choose, longWork, restore }
+  return { choose, longWork, repair, restore }
 }

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia'
 import { computed, shallowRef } from 'vue'
-import type { TaskView } from '../../src-main/contract'
+import type { FailureView, TaskView } from '../../src-main/contract'
 import { useApp } from './app'
 import { useNotices, type NoticeAction } from './notices'
 
@@ -12,7 +12,7 @@ export interface FollowOptions {
   /** Begins the same work again. */
   retry?: () => void
   /** Further ways out of a failure. */
-  rescue?: NoticeAction[]
+  rescue?: (failure: FailureView) => NoticeAction[]
 }
 
 /** Long work, running and recently ended. */
@@ -67,7 +67,7 @@ export const useTasks = defineStore('tasks', () => {
     if (ended.state === 'failed' && ended.failure) {
       const retry = options.retry
       const actions = retry ? [{ label: 'Try again', run: retry }] : []
-      notices.fail(ended.title, ended.failure, [...(options.rescue ?? []), ...actions])
+      notices.fail(ended.title, ended.failure, [...(options.rescue?.(ended.failure) ?? []), ...actions])
     }
     return ended
   }

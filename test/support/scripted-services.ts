@@ -23,7 +23,7 @@ export function scriptedServices(handlers: Record<string, Handler> = {}) {
         close: () => clients.delete(send),
       }
     },
-    busy: () => ({ machines: 0, tasks: 0, clients: clients.size }),
+    busy: () => ({ machines: 0, outliving: 0, tasks: 0, clients: clients.size }),
     close: () => Promise.resolve(),
   }
   return {

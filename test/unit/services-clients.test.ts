@@ -54,7 +54,7 @@ describe('an ephemeral domain', () => {
       await expect.poll(() => readdirSync(join(vivarium.folder, 'domains'))).toEqual([])
       await expect.poll(() => vivarium.guests.filter((guest) => guest.alive)).toEqual([])
       expect(await vivarium.call('domains.list', {})).toEqual([])
-      expect(vivarium.services.busy()).toEqual({ machines: 0, tasks: 0, clients: 1 })
+      expect(vivarium.services.busy()).toEqual({ machines: 0, outliving: 0, tasks: 0, clients: 1 })
     },
   )
 
