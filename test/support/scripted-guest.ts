@@ -20,6 +20,8 @@ export interface GuestScript {
   resume?: (guest: ScriptedGuest) => unknown
   /** Called instead of writing the state. */
   save?: (guest: ScriptedGuest, file: string) => unknown
+  /** The PNG file that the screen gives. */
+  screenshot?: (guest: ScriptedGuest) => unknown
   /** Answers a request to the agent; undefined for what an obliging one answers, `SILENCE` for nothing. */
   agent?: (request: AgentRequest, guest: ScriptedGuest) => unknown
 }
@@ -83,7 +85,7 @@ export class ScriptedGuest implements GuestProcess {
   async #handle(message: ToGuest): Promise<void> {
     if (!this.alive) return
     if (message.type === 'serial' && message.port === AGENT_PORT) this.#port.write(message.bytes)
-    if (message.type === 'serial' || message.type === 'taken') return
+    if (!('seq' in message)) return
     try {
       const value = await this.#perform(message)
       this.emit({ type: 'reply', seq: message.seq, ok: true, value })
@@ -112,6 +114,8 @@ export class ScriptedGuest implements GuestProcess {
       case 'copy-layer':
       case 'counters':
         return undefined
+      case 'screenshot':
+        return await this.script.screenshot?.(this)
     }
   }
 }

@@ -36,6 +36,18 @@ const send = connectParent((message) => {
     case 'taken':
       host.consoleTaken(message.bytes)
       break
+    case 'viewer-open':
+      host.viewers.open(message.viewer)
+      break
+    case 'viewer-close':
+      host.viewers.close(message.viewer)
+      break
+    case 'viewer':
+      host.viewers.receive(message.viewer, message.bytes)
+      break
+    case 'viewer-taken':
+      host.viewers.taken(message.viewer, message.bytes)
+      break
     default:
       void answer(message)
   }
@@ -67,5 +79,7 @@ async function perform(request: GuestRequest): Promise<unknown> {
       return null
     case 'counters':
       return host.counters()
+    case 'screenshot':
+      return await host.viewers.screenshot()
   }
 }

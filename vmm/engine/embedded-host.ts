@@ -7,12 +7,15 @@ import type { MachineSpec } from './machine-spec'
 import { CpuTap } from './embedded-cpu'
 import { LayeredDisk } from './embedded-disk'
 import { copyLayer } from './embedded-layers'
+import { EmbeddedInput } from './embedded-input'
 import { ReadOnlyMedium } from './embedded-medium'
 import { MemoryGauge } from './embedded-memory-gauge'
 import { Pacer } from './embedded-pacer'
 import { AGENT_PORT, CONSOLE_PORT, CONSOLE_WINDOW, type FromGuest } from './embedded-protocol'
 import { readState, writeState } from './embedded-state'
+import { EmbeddedScreen } from './embedded-screen'
 import { SerialBatch } from './embedded-serial'
+import { EmbeddedViewers } from './embedded-viewers'
 
 const COUNTERS_EVERY_MS = 1000
 const MIB = 1024 * 1024
@@ -31,6 +34,12 @@ export class EmbeddedHost {
   })
   readonly #cpu = new CpuTap(this.#pacer, () => this.send({ type: 'halted' }))
   readonly #ports: SerialBatch[]
+  readonly #screen = new EmbeddedScreen()
+  readonly viewers = new EmbeddedViewers({
+    screen: this.#screen,
+    newInput: () => new EmbeddedInput(this.#running(), this.#screen.framebuffer, () => this.#pacer.nudge()),
+    send: (message) => this.send(message),
+  })
   #emulator: Emulator | null = null
   #disk: LayeredDisk | null = null
   #medium: ReadOnlyMedium | null = null
@@ -59,6 +68,7 @@ export class EmbeddedHost {
     this.#emulator = emulator
     this.#listen(emulator)
     this.#catchReboot(emulator)
+    this.#screen.attach(emulator)
     if (state) await restore(emulator, state)
     this.#cpu.resync()
     this.#startedAt = performance.now()
@@ -165,6 +175,7 @@ export class EmbeddedHost {
   }
 
   async #create(spec: MachineSpec): Promise<Emulator> {
+    EmbeddedScreen.prepare()
     const { V86 } = await import('v86')
     const options: V86Options = {
       wasm_fn: (imports) => this.#cpu.load(this.wasmFile, imports),

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { Counters } from '../model/counters'
 import { VmmError } from '../model/errors'
+import { EmbeddedDisplay } from './embedded-display'
 import { CountersMessage, readGuestMessage, type GuestMessage } from './embedded-messages'
 import { AGENT_PORT, CONSOLE_PORT, type GuestRequest, type ToGuest } from './embedded-protocol'
 import type { LayerCopies, Machine, MachineEnd, SavedState, SerialPort } from './machine'
@@ -24,7 +25,11 @@ export class EmbeddedMachine implements Machine {
   readonly accelerator = ''
   readonly console: SerialPort
   readonly agentPort: SerialPort
-  readonly display = null
+  readonly display = new EmbeddedDisplay({
+    post: (message) => this.#post(message),
+    screenshot: () => this.#ask({ type: 'screenshot' }),
+    ended: () => this.#end && endedError(this.#end),
+  })
   readonly ended: Promise<MachineEnd>
   readonly #serial = new Map([CONSOLE_PORT, AGENT_PORT].map((port) => [port, new Set<(bytes: Uint8Array) => void>()]))
   readonly #counters = new Set<(counters: Counters) => void>()
@@ -46,6 +51,7 @@ export class EmbeddedMachine implements Machine {
         const crash: MachineEnd = { how: 'crashed', reason: `The guest process ended unexpectedly: ${how}.` }
         this.#end = this.#intent ?? crash
         this.#failAll(this.#end)
+        this.display.end(endedError(this.#end))
         resolve(this.#end)
       })
     })
@@ -180,6 +186,15 @@ export class EmbeddedMachine implements Machine {
         break
       case 'stalled':
         for (const listener of this.#stalls) listener(message.reason)
+        break
+      case 'viewer':
+        this.display.said(message.viewer, message.bytes)
+        break
+      case 'viewer-took':
+        this.display.took(message.viewer, message.bytes)
+        break
+      case 'viewer-closed':
+        this.display.closed(message.viewer, message.reason)
         break
       case 'halted':
       case 'reset':

@@ -29,6 +29,13 @@ export const CountersMessage = v.object({
   guestUsedBytes: v.nullable(count),
 })
 
+/** Far above any picture of the largest screen. */
+const PNG_BYTES = 32 * 1024 * 1024
+export const PngMessage = v.pipe(
+  v.instance(Uint8Array),
+  v.check((bytes) => bytes.byteLength <= PNG_BYTES),
+)
+
 const FailureMessage = v.object({
   kind: v.fallback(v.picklist(FAILURE_KINDS), 'engine'),
   message: words(1000),
@@ -46,6 +53,9 @@ const GuestMessage = v.variant('type', [
   v.object({ type: v.literal('halted') }),
   v.object({ type: v.literal('reset') }),
   v.object({ type: v.literal('stalled'), reason: words(200) }),
+  v.object({ type: v.literal('viewer'), viewer: v.number(), bytes: v.instance(Uint8Array) }),
+  v.object({ type: v.literal('viewer-took'), viewer: v.number(), bytes: count }),
+  v.object({ type: v.literal('viewer-closed'), viewer: v.number(), reason: words(200) }),
 ])
 export type GuestMessage = v.InferOutput<typeof GuestMessage>
 

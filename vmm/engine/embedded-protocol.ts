@@ -9,6 +9,9 @@ export const AGENT_PORT = 1
 /** Console bytes sent to main and not yet acknowledged at which the guest is held back. */
 export const CONSOLE_WINDOW = 1024 * 1024
 
+/** Bytes to one viewer of the screen, sent to main and not yet acknowledged, at which no further picture is made. */
+export const VIEWER_WINDOW = 1024 * 1024
+
 /** Requests carry a number that the reply repeats. */
 export type GuestRequest =
   | { type: 'start'; seq: number; spec: MachineSpec }
@@ -17,6 +20,8 @@ export type GuestRequest =
   | { type: 'save'; seq: number; file: string; compress: boolean; layerCopy: string | null }
   | { type: 'copy-layer'; seq: number; to: string }
   | { type: 'counters'; seq: number }
+  /** Answered with a PNG file. */
+  | { type: 'screenshot'; seq: number }
 
 /** From main to a guest process. */
 export type ToGuest =
@@ -24,6 +29,13 @@ export type ToGuest =
   | { type: 'serial'; port: number; bytes: Uint8Array }
   /** Main has taken this many more console bytes. */
   | { type: 'taken'; bytes: number }
+  /** A viewer of the screen comes or goes; its number is never used again. */
+  | { type: 'viewer-open'; viewer: number }
+  | { type: 'viewer-close'; viewer: number }
+  /** What a viewer says; not more is sent before the guest process has said that it took this. */
+  | { type: 'viewer'; viewer: number; bytes: Uint8Array }
+  /** A viewer has taken this many more bytes. */
+  | { type: 'viewer-taken'; viewer: number; bytes: number }
 
 /** From a guest process to main. */
 export type FromGuest =
@@ -37,3 +49,9 @@ export type FromGuest =
   | { type: 'reset' }
   /** The host refused a write to the disk; the guest waits until it is resumed. */
   | { type: 'stalled'; reason: string }
+  /** What a viewer of the screen is told. */
+  | { type: 'viewer'; viewer: number; bytes: Uint8Array }
+  /** The guest process has taken this many more bytes of a viewer. */
+  | { type: 'viewer-took'; viewer: number; bytes: number }
+  /** A viewer said what is not RFB, and is not served any more. */
+  | { type: 'viewer-closed'; viewer: number; reason: string }
