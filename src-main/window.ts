@@ -5,8 +5,8 @@ import { readPlace, writePlace } from './window-place'
 
 /** The page's own background (--frame in tokens.css), so that no white flashes before it is painted. */
 const BACKGROUND = { light: '#eceeeb', dark: '#0d1110' }
-/** All else is refused. Copying from and pasting into a console needs these. */
-const PERMISSIONS = new Set(['clipboard-read', 'clipboard-sanitized-write'])
+/** All else is refused. Copying from and pasting into a console needs these, and a guest's screen its full size. */
+const PERMISSIONS = new Set(['clipboard-read', 'clipboard-sanitized-write', 'fullscreen'])
 
 /** Opens the one window. `placeFile` remembers where it was. */
 export function openWindow(placeFile: string): BrowserWindow {

@@ -115,6 +115,17 @@ export function watchDark(tell: (dark: boolean) => void): () => void {
   return () => query.removeEventListener('change', changed)
 }
 
+/** Saves `content` where the person's downloads go. */
+export function saveFile(content: Blob, name: string): void {
+  const address = URL.createObjectURL(content)
+  const link = document.createElement('a')
+  link.href = address
+  link.download = name
+  link.click()
+  // the download has its own hold on the content once it has begun
+  setTimeout(() => URL.revokeObjectURL(address), 10_000)
+}
+
 /** Puts `text` on the clipboard; false when the host refused. */
 export async function copyText(text: string): Promise<boolean> {
   try {

@@ -6,3 +6,8 @@ declare module '*.vue' {
   const component: DefineComponent
   export default component
 }
+
+/** noVNC's own package has no types, and those made for it know it by the path it had before version 1.6. */
+declare module '@novnc/novnc' {
+  export { default } from '@novnc/novnc/lib/rfb'
+}

@@ -9,6 +9,7 @@ import {
   CommandLineView,
   ConsoleChunk,
   DiskView,
+  DisplayChunk,
   DomainView,
   EngineView,
   ExecChunk,
@@ -16,6 +17,7 @@ import {
   InterfaceView,
   LoadView,
   LogEntryView,
+  ScreenshotPart,
   SettingsView,
   SnapshotView,
   TaskView,
@@ -24,6 +26,8 @@ import {
 
 /** Largest binary argument of one call, bytes. */
 export const CHUNK_LIMIT = 256 * 1024
+/** Largest part of a screen's bytes that one call returns, bytes. */
+export const DISPLAY_READ_LIMIT = 1024 * 1024
 /** Longest time a waiting call is held before it answers with nothing new, milliseconds. */
 export const WAIT_LIMIT_MS = 20_000
 
@@ -205,6 +209,29 @@ export const CALLS = {
       rows: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1000)),
     }),
     done,
+  ),
+
+  /** Opens a viewer on the screen: a connection to a server of the remote framebuffer protocol 3.8, for this client. */
+  'display.open': call(byDomain, v.object({ displayId: v.string() })),
+  /** New bytes for a viewer; waits for some when there are none. Main holds 2 MiB, then the server waits. */
+  'display.read': call(
+    v.strictObject({
+      displayId: IdSchema,
+      waitMs,
+      maxBytes: v.optional(
+        v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(DISPLAY_READ_LIMIT)),
+        DISPLAY_READ_LIMIT,
+      ),
+    }),
+    DisplayChunk,
+  ),
+  /** Answers when the server has taken the bytes. */
+  'display.write': call(v.strictObject({ displayId: IdSchema, bytes: chunk }), done),
+  'display.close': call(v.strictObject({ displayId: IdSchema }), done),
+  /** What the screen shows now, as a PNG file, at most 1 MiB of it; `shot` and `offset` ask for a later part. */
+  'display.screenshot': call(
+    v.strictObject({ id: IdSchema, shot: v.optional(IdSchema), offset: v.optional(position, 0) }),
+    ScreenshotPart,
   ),
 
   'exec.start': call(

@@ -1,5 +1,6 @@
 export * from './calls'
 export * from './events'
+export * from './screenshot'
 export * from './views'
 export * from './wire'
 export { decodeMessage, encodeMessage, MESSAGE_LIMIT } from './frames'

@@ -96,6 +96,8 @@ export const DomainView = v.object({
   createdAt: time,
   /** Start of the present run; null when there is no machine. */
   startedAt: v.nullable(time),
+  /** Whether the machine that runs now has a screen to look at. */
+  screen: v.boolean(),
   /** The task now working on this domain. */
   taskId: v.nullable(text),
   snapshotCount: v.number(),
@@ -255,6 +257,24 @@ export const ConsoleChunk = v.object({
   end: v.number(),
 })
 export type ConsoleChunk = v.InferOutput<typeof ConsoleChunk>
+
+export const DisplayChunk = v.object({
+  bytes: BinaryData,
+  /** Nothing more comes: the machine has ended, or did not understand what the viewer said. */
+  closed: v.boolean(),
+  /** Why it was closed, for people; empty when there is nothing to say. */
+  reason: text,
+})
+export type DisplayChunk = v.InferOutput<typeof DisplayChunk>
+
+export const ScreenshotPart = v.object({
+  /** Names the screenshot for as long as its later parts can be read. */
+  shot: text,
+  /** Size of the whole file. */
+  size: bytes,
+  bytes: BinaryData,
+})
+export type ScreenshotPart = v.InferOutput<typeof ScreenshotPart>
 
 export const ExecChunk = v.object({
   stdout: BinaryData,

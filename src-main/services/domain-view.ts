@@ -35,6 +35,7 @@ export function domainView(domain: Domain, { image, engine, snapshotCount }: Vie
     agent: run?.agentState ?? (image?.agent ? 'waiting' : 'none'),
     createdAt: record.createdAt,
     startedAt: run?.startedAt ?? null,
+    screen: run !== null && run.machine.display !== null,
     taskId: domain.taskId,
     snapshotCount,
   }
@@ -69,6 +70,7 @@ export function damagedView(damaged: DamagedDomain): DomainView {
     agent: 'none',
     createdAt: 0,
     startedAt: null,
+    screen: false,
     taskId: null,
     snapshotCount: 0,
   }

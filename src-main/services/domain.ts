@@ -70,7 +70,7 @@ export class Domain {
     if (!verdict.allowed) {
       throw new VmmError('state', `${this.name}: ${verdict.reason}`, { context: { verb, state: this.record.state } })
     }
-    if (verb !== 'forceOff' && verb !== 'console' && verb !== 'exec') this.requireFree()
+    if (verb !== 'forceOff' && verb !== 'console' && verb !== 'display' && verb !== 'exec') this.requireFree()
   }
 
   /** The present run; throws kind `state` without one. */

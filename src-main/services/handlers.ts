@@ -6,6 +6,7 @@ import type { DiskService } from './disks'
 import type { Domain } from './domain'
 import { capabilitiesView } from './domain-view'
 import type { ConsoleService } from './consoles'
+import type { DisplayService } from './displays'
 import type { DomainService } from './domains'
 import type { ExecService } from './execs'
 import type { Folders } from './folders'
@@ -36,6 +37,7 @@ export interface HandlerParts {
   uploads: UploadService
   tasks: TaskService
   consoles: ConsoleService
+  displays: DisplayService
   execs: ExecService
   journal: Journal
   settings: SettingsService
@@ -61,6 +63,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     uploads,
     tasks,
     consoles,
+    displays,
     execs,
     journal,
     settings,
@@ -148,6 +151,18 @@ export function makeHandlers(parts: HandlerParts): Handlers {
       consoles.resize(id, { columns, rows })
       return DONE
     },
+
+    'display.open': async ({ id }, client) => ({ displayId: await displays.open(client, id) }),
+    'display.read': ({ displayId, maxBytes, waitMs }, client) => displays.read(client, displayId, maxBytes, waitMs),
+    'display.write': async ({ displayId, bytes }, client) => {
+      await displays.write(client, displayId, bytes)
+      return DONE
+    },
+    'display.close': ({ displayId }, client) => {
+      displays.close(client, displayId)
+      return DONE
+    },
+    'display.screenshot': ({ id, shot, offset }) => displays.screenshot(id, shot, offset),
 
     'exec.start': async ({ id, argv, stdin }, client) => ({ execId: await execs.start(client, id, argv, stdin) }),
     'exec.read': ({ execId, waitMs }, client) => execs.read(client, execId, waitMs, client.signal),

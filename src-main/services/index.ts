@@ -12,6 +12,7 @@ import { CloneService } from './clones'
 import { ConsoleService } from './consoles'
 import { DiskService } from './disks'
 import type { Domain } from './domain'
+import { DisplayService } from './displays'
 import { DomainService } from './domains'
 import { ExecService } from './execs'
 import { Folders } from './folders'
@@ -56,6 +57,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
   const domains: DomainService = new DomainService({ storage, broadcast, journal, folders, engines, images })
   const bootSnapshots = new BootSnapshots(folders, images)
   const consoles = new ConsoleService(domains)
+  const displays = new DisplayService(domains)
   const execs = new ExecService(domains)
   const remover = new Remover({ storage, folders, domains, engines, images })
   const supervisor = new Supervisor({ domains, broadcast, journal, bootSnapshots, consoles, remover })
@@ -86,6 +88,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
     uploads,
     tasks,
     consoles,
+    displays,
     execs,
     journal,
     settings,
@@ -99,6 +102,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
     if (!clients.delete(client)) return
     client.close()
     execs.stopOf(client)
+    displays.stopOf(client)
     await uploads.discardOf(client)
     for (const domain of domains.all()) {
       if (!client.ephemeral.has(domain.id)) continue

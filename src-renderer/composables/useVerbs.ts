@@ -99,6 +99,7 @@ export function useVerbs() {
     rename: ({ id }) => dialogs.show({ kind: 'rename', id }),
     settings: ({ id }) => router.push({ name: 'domain', params: { id, tab: 'settings' } }),
     console: ({ id }) => router.push({ name: 'domain', params: { id, tab: 'console' } }),
+    display: ({ id }) => router.push({ name: 'domain', params: { id, tab: 'console' } }),
     exec: ({ id }) => router.push({ name: 'domain', params: { id, tab: 'console' } }),
     delete: remove,
   }

@@ -46,6 +46,7 @@ function domain(fields: Partial<DomainView>): DomainView {
     createdAt: 0,
     startedAt: null,
     taskId: null,
+    screen: false,
     snapshotCount: 0,
     ...fields,
   }

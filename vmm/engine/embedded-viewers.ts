@@ -45,12 +45,8 @@ export class EmbeddedViewers {
     const viewer = this.#viewers.get(id)
     if (!viewer) return
     const refusal = viewer.server.receive(bytes)
-    if (refusal === '') {
-      this.options.send({ type: 'viewer-took', viewer: id, bytes: bytes.byteLength })
-      return
-    }
-    this.close(id)
-    this.options.send({ type: 'viewer-closed', viewer: id, reason: refusal })
+    if (refusal === '') this.options.send({ type: 'viewer-took', viewer: id, bytes: bytes.byteLength })
+    else this.#drop(id, refusal)
   }
 
   /** Main has taken this many more bytes. */
@@ -75,8 +71,14 @@ export class EmbeddedViewers {
   }
 
   /** Viewers that wait for an update and have taken what was sent to them before. */
-  #waiting(): Viewer[] {
-    return [...this.#viewers.values()].filter(({ server, inFlight }) => server.waiting && inFlight < VIEWER_WINDOW)
+  #waiting(): [number, Viewer][] {
+    return [...this.#viewers].filter(([, { server, inFlight }]) => server.waiting && inFlight < VIEWER_WINDOW)
+  }
+
+  #drop(id: number, reason: string): void {
+    if (!this.#viewers.has(id)) return
+    this.close(id)
+    this.options.send({ type: 'viewer-closed', viewer: id, reason })
   }
 
   #lookSoon(): void {
@@ -90,7 +92,9 @@ export class EmbeddedViewers {
     this.#lastLook = performance.now()
     const waiting = this.#waiting()
     if (waiting.length > 0) this.options.screen.refresh()
-    for (const { server } of waiting) void server.update()
+    for (const [id, { server }] of waiting) {
+      server.update().catch((error: unknown) => this.#drop(id, `its picture could not be made (${String(error)})`))
+    }
     this.#lookSoon()
   }
 

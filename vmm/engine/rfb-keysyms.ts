@@ -48,7 +48,9 @@ const F1 = 0xffbe
 
 const CODES = new Map<number, number>(Object.entries(NAMED).map(([keysym, code]) => [Number(keysym), code]))
 for (const [first, ...letters] of ROWS) {
-  for (const row of letters) [...row].forEach((letter, index) => CODES.set(letter.charCodeAt(0), first + index))
+  for (const row of letters) {
+    for (let index = 0; index < row.length; index++) CODES.set(row.charCodeAt(index), first + index)
+  }
 }
 for (let key = 0; key < 12; key++) CODES.set(F1 + key, key < 10 ? 0x3b + key : 0x57 + key - 10)
 

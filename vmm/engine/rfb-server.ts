@@ -93,9 +93,8 @@ export class RfbServer {
       else parts.push(rectangleHeader(area, RAW), data)
     }
     this.#encoding = false
-    if (this.#closed) return
-    this.send(Buffer.concat([updateHeader(notices.length + pictures.length), ...parts]))
-    if (this.waiting) this.asks()
+    if (!this.#closed) this.send(Buffer.concat([updateHeader(notices.length + pictures.length), ...parts]))
+    this.asks()
   }
 
   #handle(message: ViewerMessage): void {

@@ -16,6 +16,7 @@ export const VERBS = [
   'rename',
   'settings',
   'console',
+  'display',
   'exec',
   'delete',
 ] as const
@@ -36,6 +37,7 @@ export const VERB_LABELS: Record<Verb, string> = {
   rename: 'Rename',
   settings: 'Settings',
   console: 'Console',
+  display: 'Screen',
   exec: 'Run Command',
   delete: 'Delete',
 }
@@ -59,6 +61,7 @@ export const VERB_TABLE: Record<Verb, readonly DomainState[]> = {
   rename: [...AT_REST, ...LIVE, 'starting', 'stopping', 'saving'],
   settings: [...AT_REST, ...LIVE],
   console: ['starting', 'running', 'paused', 'stopping', 'saving', 'crashed', 'off', 'saved'],
+  display: ['running', 'paused', 'stopping', 'saving'],
   exec: ['running'],
   delete: [...AT_REST, 'damaged'],
 }
@@ -80,6 +83,7 @@ const NEXT_STEPS: Partial<Record<Verb, Partial<Record<DomainState, string>>>> = 
   pause: { off: 'Start it first.', saved: 'Start it first.', crashed: 'Start it first.' },
   shutdown: { paused: 'Resume it first, or use Force Off.' },
   exec: { paused: 'Resume it first.', off: 'Start it first.', saved: 'Start it first.', crashed: 'Start it first.' },
+  display: { off: 'Start it first.', saved: 'Start it first.', crashed: 'Start it first.' },
   delete: { running: 'Shut it down first.', paused: 'Force it off first.' },
 }
 
