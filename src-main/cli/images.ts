@@ -45,7 +45,9 @@ export function addImageCommands(program: Command, cli: CliSession): void {
 
   image
     .command('import <file> [initrd]')
-    .description('take in an ISO, a raw disk, a floppy, or a kernel with its initrd')
+    .description(
+      'take in an ISO, a disk (raw, qcow2, VMDK, VDI, VHD, VHDX), an OVA, a floppy, or a kernel with its initrd',
+    )
     .option('--name <name>', 'a name for it; otherwise the name of the file')
     .addOption(new Option('--kind <kind>', 'what it is; otherwise found from the content').choices(importable))
     .option('--cmdline <text>', 'kernel command line')

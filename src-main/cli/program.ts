@@ -6,6 +6,7 @@ import { addDiskCommands } from './disks'
 import { addDomainCommands } from './domains'
 import { addEngineCommand } from './engine'
 import { addExecCommand } from './exec'
+import { addExportCommand } from './exports'
 import { addImageCommands } from './images'
 import { addLifecycleCommands } from './lifecycle'
 import { addLimitsCommand } from './limits'
@@ -34,6 +35,7 @@ export function vivariumCommand(cli: CliSession): Command {
   addTrashCommands(program, cli)
   addImageCommands(program, cli)
   addEngineCommand(program, cli)
+  addExportCommand(program, cli)
   addAppCommands(program, cli)
   for (const command of everyCommand(program)) {
     command.exitOverride()

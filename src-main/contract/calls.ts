@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { DomainPatchSchema, DomainSpecSchema, MemorySchema, NameSchema } from '../../vmm/model/domain'
-import { DiskIdSchema, DiskMibSchema } from '../../vmm/model/hardware'
+import { EXPORT_FORMATS } from '../../vmm/model/export-format'
+import { DiskIdSchema, DiskMibSchema, FIRST_DISK } from '../../vmm/model/hardware'
 import { IdSchema } from '../../vmm/model/id'
 import { IMAGE_KINDS } from '../../vmm/model/image'
 import {
@@ -93,6 +94,21 @@ export const CALLS = {
   'domains.forceOff': call(byDomain, DomainView),
   /** Throws a saved state away; the domain is then off. */
   'domains.discard': call(byDomain, DomainView),
+  /**
+   * Writes a file on this host: one disk in a format, or all of the domain as an appliance. A file that is there is
+   * replaced only when asked for.
+   */
+  'domains.export': call(
+    v.strictObject({
+      id: IdSchema,
+      path,
+      format: v.picklist(EXPORT_FORMATS),
+      /** Which disk; of no matter for an appliance. */
+      disk: v.optional(DiskIdSchema, FIRST_DISK),
+      replace: v.optional(v.boolean(), false),
+    }),
+    TaskView,
+  ),
   /** A linked clone shares unchanged disk content with its source. */
   'domains.clone': call(
     v.strictObject({ id: IdSchema, name: v.optional(NameSchema), linked: v.optional(v.boolean(), false) }),

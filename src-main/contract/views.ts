@@ -237,6 +237,8 @@ export const AppView = v.object({
   platform: text,
   engines: v.array(EngineView),
   dataFolder: text,
+  /** Where the person's own files are. */
+  homeFolder: text,
   starter: v.object({
     /** Whether the starter image is ready to boot. */
     ready: v.boolean(),

@@ -1,3 +1,4 @@
+import { homedir } from 'node:os'
 import type { AppView, CallName, CallResult, CheckedArgs, EngineView, InterfaceView } from '../contract'
 import { starterAvailability } from '../../vmm/images/starter'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
@@ -9,6 +10,7 @@ import type { ConsoleService } from './consoles'
 import type { DisplayService } from './displays'
 import type { DomainService } from './domains'
 import type { ExecService } from './execs'
+import type { ExportService } from './exports'
 import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
@@ -32,6 +34,7 @@ export interface HandlerParts {
   snapshots: SnapshotService
   clones: CloneService
   disks: DiskService
+  exports: ExportService
   trash: TrashService
   images: ImageService
   uploads: UploadService
@@ -58,6 +61,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     snapshots,
     clones,
     disks,
+    exports,
     trash,
     images,
     uploads,
@@ -95,6 +99,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'domains.save': ({ id }) => lifecycle.save(id),
     'domains.forceOff': async ({ id }) => domains.view(await lifecycle.forceOff(id)),
     'domains.discard': async ({ id }) => domains.view(await lifecycle.discard(id)),
+    'domains.export': (wanted) => exports.export(wanted),
     'domains.clone': ({ id, name, linked }) => clones.clone(id, name, linked),
     'domains.setMemory': async ({ id, memoryMiB }) => domains.view(await lifecycle.setMemory(id, memoryMiB)),
     'domains.commandLine': async ({ id }) => ({ words: await lifecycle.commandLine(id) }),
@@ -187,6 +192,7 @@ async function appInfo({ shell, version, folders, engines, images }: HandlerPart
     platform: process.platform,
     engines: await engineViews(engines, false),
     dataFolder: folders.root,
+    homeFolder: homedir(),
     starter: { ready: starter !== undefined, imageId: starter?.id ?? '', buildable, reason },
   }
 }

@@ -15,6 +15,7 @@ import type { Domain } from './domain'
 import { DisplayService } from './displays'
 import { DomainService } from './domains'
 import { ExecService } from './execs'
+import { ExportService } from './exports'
 import { Folders } from './folders'
 import { makeHandlers, type Handlers } from './handlers'
 import { ImageService } from './images'
@@ -65,6 +66,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
   const snapshots = new SnapshotService({ storage, domains, engines, folders, journal, tasks, lifecycle })
   const clones = new CloneService({ domains, engines, folders, images, journal, snapshots, tasks })
   const disks = new DiskService({ domains, engines, folders, images, journal, tasks })
+  const exports = new ExportService({ domains, engines, folders, images, journal, tasks })
   const trash = new TrashService({ storage, domains, folders, journal, remover, tasks })
 
   await settings.load()
@@ -83,6 +85,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
     snapshots,
     clones,
     disks,
+    exports,
     trash,
     images,
     uploads,

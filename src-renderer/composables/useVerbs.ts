@@ -96,6 +96,7 @@ export function useVerbs() {
     snapshot: ({ id }) => dialogs.show({ kind: 'snapshot', id }),
     revert: ({ id }) => router.push({ name: 'domain', params: { id, tab: 'snapshots' } }),
     clone: ({ id }) => dialogs.show({ kind: 'clone', id }),
+    export: ({ id }) => dialogs.show({ kind: 'export', id }),
     rename: ({ id }) => dialogs.show({ kind: 'rename', id }),
     settings: ({ id }) => router.push({ name: 'domain', params: { id, tab: 'settings' } }),
     console: ({ id }) => router.push({ name: 'domain', params: { id, tab: 'console' } }),

@@ -16,6 +16,7 @@ export type OpenDialog =
   | { kind: 'settings' }
   | { kind: 'rename'; id: string }
   | { kind: 'clone'; id: string }
+  | { kind: 'export'; id: string }
   | { kind: 'snapshot'; id: string }
   | { kind: 'edit-snapshot'; id: string; snapshotId: string }
   | { kind: 'revert'; id: string; snapshotId: string }

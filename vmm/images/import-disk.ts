@@ -1,6 +1,7 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asVmmError, VmmError } from '../model/errors'
+import { DISK_MIB } from '../model/hardware'
 import type { ImageFile } from '../model/image'
 import type { BlockSource } from './block-source'
 import type { ForeignFormat } from './file-facts'
@@ -10,8 +11,8 @@ import { convertDisk, diskInfo } from './qemu-img'
 import { requireQemuProgram } from './qemu-programs'
 import { IMAGE_FILE_NAMES } from './store'
 
-/** The largest disk taken in, bytes: what the layers of the embedded engine can address. */
-export const LARGEST_DISK = 2 * 1024 ** 4
+/** The largest disk taken in, bytes: as large as any that a domain can have. */
+export const LARGEST_DISK = DISK_MIB.most * 1024 ** 2
 
 export interface ForeignDisk {
   source: BlockSource
@@ -28,7 +29,7 @@ export async function foreignDisks(path: string, format: ForeignFormat, signal?:
     if (virtualBytes === 0) throw new VmmError('damaged', 'The disk has no size.')
     if (virtualBytes > LARGEST_DISK) {
       throw new VmmError('unsupported', `The disk has ${Math.ceil(virtualBytes / 1024 ** 4)} TiB, which is too much.`, {
-        hint: 'A disk has at most 2 TiB. Make it smaller, or export a smaller one.',
+        hint: `A disk has at most ${LARGEST_DISK / 1024 ** 4} TiB. Make it smaller where it came from.`,
         context: { virtualBytes },
       })
     }

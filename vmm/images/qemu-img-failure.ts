@@ -31,7 +31,12 @@ const KNOWN: readonly Known[] = [
     message: 'Another program uses the disk.',
     hint: 'Close the program that uses it, or shut its machine down.',
   },
-  { words: /No such file or directory/, kind: 'not-found', message: 'A file is missing.', hint: 'Check the path.' },
+  {
+    words: /No such file or directory|Not a directory/,
+    kind: 'not-found',
+    message: 'A file is missing.',
+    hint: 'Check the path.',
+  },
 ]
 
 /** The `VmmError` for a run of qemu-img that failed; `doing` completes 'Could not …'. */

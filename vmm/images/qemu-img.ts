@@ -1,4 +1,4 @@
-import { constants, copyFile, open, rename, rm } from 'node:fs/promises'
+import { constants, copyFile, open, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { asVmmError, VmmError } from '../model/errors'
@@ -28,6 +28,7 @@ export async function convertDisk({ source, format, to, options = {}, signal, on
   const settings = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
   try {
     await rm(partial, { force: true })
+    await writeFile(partial, '', { flag: 'wx', mode: 0o600 }) // qemu-img keeps the mode of a file that is there
     const args = ['convert', '-p', '-O', format, ...settings, jsonName(source), partial]
     await qemuImg(args, 'convert the disk', { signal, scratch: partial, onStdout: progressReader(onProgress) })
     await syncFile(partial)

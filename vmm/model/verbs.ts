@@ -13,6 +13,7 @@ export const VERBS = [
   'snapshot',
   'revert',
   'clone',
+  'export',
   'rename',
   'settings',
   'console',
@@ -34,6 +35,7 @@ export const VERB_LABELS: Record<Verb, string> = {
   snapshot: 'Snapshot',
   revert: 'Revert',
   clone: 'Clone',
+  export: 'Export',
   rename: 'Rename',
   settings: 'Settings',
   console: 'Console',
@@ -58,6 +60,7 @@ export const VERB_TABLE: Record<Verb, readonly DomainState[]> = {
   snapshot: [...AT_REST, ...LIVE],
   revert: [...AT_REST, ...LIVE],
   clone: [...AT_REST, ...LIVE],
+  export: AT_REST,
   rename: [...AT_REST, ...LIVE, 'starting', 'stopping', 'saving'],
   settings: [...AT_REST, ...LIVE],
   console: ['starting', 'running', 'paused', 'stopping', 'saving', 'crashed', 'off', 'saved'],
@@ -84,6 +87,7 @@ const NEXT_STEPS: Partial<Record<Verb, Partial<Record<DomainState, string>>>> = 
   shutdown: { paused: 'Resume it first, or use Force Off.' },
   exec: { paused: 'Resume it first.', off: 'Start it first.', saved: 'Start it first.', crashed: 'Start it first.' },
   display: { off: 'Start it first.', saved: 'Start it first.', crashed: 'Start it first.' },
+  export: { running: 'Shut it down first.', paused: 'Force it off first.' },
   delete: { running: 'Shut it down first.', paused: 'Force it off first.' },
 }
 
