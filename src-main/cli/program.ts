@@ -12,6 +12,7 @@ import { addLifecycleCommands } from './lifecycle'
 import { addLimitsCommand } from './limits'
 import { addMachineCommands } from './machine'
 import { addRunCommand } from './run'
+import { addScreenshotCommand } from './screenshot'
 import type { CliSession } from './session'
 import { addSnapshotCommands } from './snapshots'
 import { addTrashCommands } from './trash'
@@ -27,6 +28,7 @@ export function vivariumCommand(cli: CliSession): Command {
   addLifecycleCommands(program, cli)
   addConsoleCommand(program, cli)
   addExecCommand(program, cli)
+  addScreenshotCommand(program, cli)
   addRunCommand(program, cli)
   addSnapshotCommands(program, cli)
   addDiskCommands(program, cli)

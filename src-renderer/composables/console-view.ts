@@ -13,6 +13,11 @@ export function recallConsoleView({ id, imageKind }: DomainView): ConsoleView {
   return kept === 'serial' || kept === 'screen' ? kept : usual
 }
 
+/** Whether a picture of the screen tells something: that of a guest that is used over its serial port does not. */
+export function showsScreen(domain: DomainView): boolean {
+  return domain.screen && recallConsoleView(domain) === 'screen'
+}
+
 export function rememberConsoleView(id: string, view: ConsoleView): void {
   remember(`consoleView.${id}`, view)
 }

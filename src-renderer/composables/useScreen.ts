@@ -57,10 +57,9 @@ export function useScreen(domain: () => DomainView, host: Ref<HTMLElement | null
     down.clear()
   }
 
-  /** Types `text` as on a US keyboard. */
+  /** Types `text` as on a US keyboard; what has no key there is left out. */
   async function type(text: string): Promise<void> {
-    const { strokes, missing } = keysFor(text.slice(0, TYPE_LIMIT))
-    if (missing > 0) notices.tell(`${missing} characters are not on a US keyboard and were left out.`, [], 'info')
+    const { strokes } = keysFor(text.slice(0, TYPE_LIMIT))
     let progress = { done: 0, of: strokes.length }
     typing.value = progress
     for (const keys of strokes) {
