@@ -2,6 +2,9 @@ import { computed, reactive, ref, shallowRef, watch } from 'vue'
 import {
   MEMORY_MIB,
   NameSchema,
+  usualDisk,
+  usualEngine,
+  usualMemory,
   type DomainSpecInput,
   type DomainView,
   type FailureView,
@@ -15,6 +18,7 @@ import { useSettings } from '../stores/settings'
 import { useTasks } from '../stores/tasks'
 import { freeName } from '../stores/trial'
 import { faultOf, SPEC_FIELDS } from './form-faults'
+import { fitted, hardwareFault, plainHardware, type HardwareDraft } from './hardware-draft'
 
 type Field = 'name' | 'imageId' | 'engine' | 'memoryMiB' | 'diskMiB' | 'group' | 'notes' | 'instantStart'
 type Draft = { [F in Field]: NonNullable<DomainSpecInput[F]> }
@@ -41,44 +45,65 @@ export function useNewDomain(wantedImage: string) {
   const usable = images.list.filter((image) => !image.damage)
   const first =
     usable.find((image) => image.id === wantedImage) ?? usable.find((image) => image.kind === 'starter') ?? usable[0]
-  const engine = app.info?.engines.find((known) => known.works)?.id ?? 'embedded'
 
   const draft = reactive<Draft>({
     name: '',
     imageId: first?.id ?? '',
-    engine,
+    engine: 'embedded',
     memoryMiB: MEMORY_MIB.usual,
     diskMiB: 0,
     group: '',
     notes: '',
     instantStart: true,
   })
+  const hardware = shallowRef<HardwareDraft>(plainHardware())
   const failure = shallowRef<FailureView | null>(null)
   const busy = ref(false)
   const image = computed(() => images.get(draft.imageId))
+  const engines = computed(() => app.info?.engines ?? [])
+  const engine = computed(() => engines.value.find((known) => known.id === draft.engine))
+  const usual = computed(() => usualEngine(image.value?.kind, engines.value)?.id ?? draft.engine)
 
-  let suggested = ''
-  watch(image, suggest, { immediate: true })
-
-  /** Names the domain after its image, until the person names it. */
-  function suggest(): void {
-    if (draft.name !== suggested) return
-    suggested = freeName(stemOf(image.value?.name ?? ''), domains.names)
-    draft.name = suggested
+  /** What was suggested last: it is followed until the person chooses otherwise. */
+  const suggested: Pick<Draft, 'name' | 'engine' | 'memoryMiB' | 'diskMiB'> = { ...draft }
+  function suggest<K extends keyof typeof suggested>(field: K, value: (typeof suggested)[K]): void {
+    const followed = draft[field] === suggested[field]
+    suggested[field] = value
+    if (followed) Object.assign(draft, { [field]: value })
   }
 
-  const diskFault = computed(() => {
-    // a number field that was emptied holds ''
-    const emptied = (draft.diskMiB as number | '') === ''
-    return emptied ? 'A disk size is a whole number of MiB.' : faultOf(SPEC_FIELDS.diskMiB, draft.diskMiB)
-  })
+  watch(image, () => suggest('name', freeName(stemOf(image.value?.name ?? ''), domains.names)), { immediate: true })
+  watch(usual, (id) => suggest('engine', id), { immediate: true })
+  watch(
+    [engine, image],
+    () => {
+      if (!engine.value) return
+      const { capabilities } = engine.value
+      suggest('memoryMiB', usualMemory(image.value?.kind, capabilities))
+      suggest('diskMiB', usualDisk(image.value?.kind, capabilities))
+      hardware.value = fitted(hardware.value, capabilities)
+    },
+    { immediate: true },
+  )
+
+  const diskFault = computed(() =>
+    Number.isNaN(draft.diskMiB) ? 'Give a disk size; 0 is for none.' : faultOf(SPEC_FIELDS.diskMiB, draft.diskMiB),
+  )
   const groupFault = computed(() => draft.group && faultOf(NameSchema, draft.group))
+  const machineFault = computed(() => {
+    if (!engine.value) return ''
+    const { memoryMiB } = draft
+    const wished = { hardware: hardware.value, memoryMiB, disks: [], imageKind: image.value?.kind }
+    return hardwareFault(wished, engine.value.capabilities)
+  })
   const fault = computed(
     () =>
       faultOf(NameSchema, draft.name) ||
       (image.value ? '' : 'Choose or import an image first.') ||
+      (engine.value?.works === false ? `${engine.value.name} is not available here.` : '') ||
       faultOf(SPEC_FIELDS.memoryMiB, draft.memoryMiB) ||
       diskFault.value ||
+      machineFault.value ||
       groupFault.value,
   )
 
@@ -86,7 +111,7 @@ export function useNewDomain(wantedImage: string) {
   async function create(start: boolean): Promise<DomainView | null> {
     busy.value = true
     failure.value = null
-    const spec: DomainSpecInput = { ...draft }
+    const spec: DomainSpecInput = { ...draft, ...hardware.value }
     try {
       const domain = domains.put(await app.call('domains.create', { spec }))
       void settings.update({ welcomed: true })
@@ -106,5 +131,5 @@ export function useNewDomain(wantedImage: string) {
     if (task) await tasks.follow(task)
   }
 
-  return { draft, image, fault, diskFault, groupFault, failure, busy, create }
+  return { draft, hardware, image, engines, engine, fault, machineFault, groupFault, failure, busy, create }
 }

@@ -55,6 +55,12 @@ export const useApp = defineStore('app', () => {
     info.value = await call('app.info', {})
   }
 
+  /** Tries every engine again, as after something was installed. */
+  async function probeEngines(): Promise<void> {
+    const engines = await call('engines.probe', {})
+    if (info.value) info.value = { ...info.value, engines }
+  }
+
   function call<N extends CallName>(name: N, args: CallArgs<N>): Promise<CallResult<N>> {
     if (!connection) return Promise.reject(new Error('no connection yet'))
     return connection.call(name, args)
@@ -77,6 +83,7 @@ export const useApp = defineStore('app', () => {
     connect,
     load,
     refreshInfo,
+    probeEngines,
     call,
     on,
     onConnected,

@@ -20,6 +20,8 @@ export type OpenDialog =
   | { kind: 'snapshot'; id: string }
   | { kind: 'edit-snapshot'; id: string; snapshotId: string }
   | { kind: 'revert'; id: string; snapshotId: string }
+  | { kind: 'add-disk'; id: string; what: 'disk' | 'cdrom' }
+  | { kind: 'grow-disk' | 'insert-cd'; id: string; disk: string; bytes: number }
   | { kind: 'question'; question: Question; answer: (yes: boolean) => void }
 
 /** The one dialog that is open. */
