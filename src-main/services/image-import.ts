@@ -85,7 +85,7 @@ function kindOf(roles: ImageRole[], chosen: ImportedKind | undefined): ImportedK
   const pair = roles.length === 2
   if (pair && !(roles.includes('kernel') && roles.includes('initrd'))) {
     throw new VmmError('invalid', 'Two files make an image only when they are a kernel and its initrd.', {
-      hint: 'Import the files one by one.',
+      hint: 'Import the files one by one; what belongs to a disk is found beside it.',
     })
   }
   if (first === 'initrd' && !pair) {
