@@ -13,7 +13,7 @@ import { exclusiveTask } from './exclusive'
 import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
-import { diskOf, disksOf } from './machine-spec'
+import { diskOf, disksOf, usableImage } from './machine-spec'
 import type { TaskContext, TaskService } from './tasks'
 
 export interface ExportsParts {
@@ -34,6 +34,7 @@ export class ExportService {
   /** Refuses at once what cannot be: a target that is there, a domain without a disk, a host without qemu-img. */
   async export(wanted: Wanted): Promise<TaskView> {
     const domain = this.parts.domains.forVerb(wanted.id, 'export')
+    await this.#requireBases(domain)
     const disks = this.#disks(domain, wanted)
     await checkTarget({ to: wanted.path, replace: wanted.replace })
     await requireQemuProgram('qemu-img')
@@ -49,6 +50,16 @@ export class ExportService {
         return undefined
       },
     })
+  }
+
+  /** What lies below the disks must be there and whole, or the export would hold something else. */
+  async #requireBases(domain: Domain): Promise<void> {
+    const { images } = this.parts
+    const { spec } = domain.record
+    const further = spec.disks.filter(({ kind, imageId }) => kind === 'disk' && imageId !== '')
+    for (const id of [spec.imageId, ...further.map(({ imageId }) => imageId)]) {
+      if (images.get(id).kind === 'disk') await usableImage(id, images)
+    }
   }
 
   #disks(domain: Domain, { format, disk }: Wanted): DiskSpec[] {

@@ -78,7 +78,8 @@ function attached(domain: Domain) {
   return domain.record.spec.disks.filter((disk) => disk.attached)
 }
 
-async function usableImage(id: string, images: ImageService): Promise<ImageRecord> {
+/** The image, its files looked at once more; throws when it is gone or damaged. */
+export async function usableImage(id: string, images: ImageService): Promise<ImageRecord> {
   const image = images.get(id)
   const damage = await images.verify(id)
   if (!damage) return image

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { inTreeOrder } from '../../src-main/cli/snapshots'
 import { durationText, sizeText, table } from '../../src-main/cli/text'
@@ -199,6 +200,31 @@ describe('vivarium exec', () => {
 
     expect(started[0]?.stdin).toHaveLength(256 * 1024)
     expect(stderr).toContain('only the first 256 KiB')
+  })
+})
+
+describe('vivarium export', () => {
+  test('tells the format from the name of the file, and gives the whole path', async () => {
+    const asked: unknown[] = []
+    const done = { id: 'task-1', title: 'Exporting web', state: 'done', failure: null, resultId: '' }
+    const home = await mainWith({
+      'domains.export': (args) => {
+        asked.push(args)
+        return done
+      },
+      'tasks.wait': () => done,
+    })
+    const { status } = await vivarium(home, ['export', 'web', 'sub/web.OVA', '--replace'])
+
+    expect(status).toBe(0)
+    expect(asked).toEqual([{ id: 'id-web', path: resolve('sub/web.OVA'), format: 'ova', replace: true }])
+  })
+
+  test('asks for the format where the name does not tell', async () => {
+    const { status, stderr } = await vivarium(await mainWith(), ['export', 'web', 'web.bin'])
+
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/does not say what format is meant.\nAdd --format with one of: qcow2, raw/)
   })
 })
 

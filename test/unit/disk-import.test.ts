@@ -7,6 +7,7 @@ import { foreignDisks, importDisk, LARGEST_DISK } from '../../vmm/images/import-
 import { inspectImage } from '../../vmm/images/inspect'
 import { asVmmError } from '../../vmm/model/errors'
 import { NO_QEMU_IMG, patternDisk, qemuImg } from '../support/qemu-disks'
+import { NO_SMALL_DISK, smallDisk } from '../support/small-disk'
 import { temporaryFolder } from '../support/temporary-folder'
 
 const MIB = 1024 * 1024
@@ -204,6 +205,31 @@ describe.skipIf(NO_QEMU_IMG !== '')(`A disk of another program ${NO_QEMU_IMG}`, 
     bytes.writeBigUInt64BE(0xffff_ffff_ffff_0000n, 40)
     await writeFile(from, bytes)
     expect(await refusalOf(from)).toMatchObject({ kind: 'damaged', hint: expect.stringMatching(/./) })
+  })
+
+  it('leaves nothing when it is cancelled', async () => {
+    const folder = temporaryFolder()
+    const { path } = await patternDisk(folder)
+    const from = join(folder, 'disk.qcow2')
+    qemuImg('convert', '-f', 'raw', '-O', 'qcow2', path, from)
+    const [disk] = await foreignDisks(from, 'qcow2')
+    const stop = new AbortController()
+    const target = join(folder, 'image')
+    const importing = importDisk(disk?.source ?? {}, target, stop.signal, () => stop.abort())
+    await expect(importing).rejects.toMatchObject({ kind: 'cancelled' })
+    expect(existsSync(target)).toBe(false)
+  })
+
+  it.skipIf(NO_SMALL_DISK !== '')('leaves nothing on a disk that fills up', async () => {
+    const folder = temporaryFolder()
+    const { path } = await patternDisk(folder)
+    const from = join(folder, 'disk.vdi')
+    qemuImg('convert', '-f', 'raw', '-O', 'vdi', path, from)
+    const [disk] = await foreignDisks(from, 'vdi')
+    const small = smallDisk(512)
+    const importing = importDisk(disk?.source ?? {}, join(small, 'image'), undefined, () => undefined)
+    await expect(importing).rejects.toMatchObject({ kind: 'disk-full', hint: expect.stringMatching(/./) })
+    expect(readdirSync(small)).toEqual([])
   })
 
   it('needs qemu-img, and says how to get it', async () => {

@@ -85,13 +85,15 @@ export function runProgram(command: string, args: string[], options: ProgramOpti
   const [program, words] = guarded ? ['/bin/sh', ['-c', GUARDED, scratch, command, ...args]] : [command, args]
   const child = spawn(program, words, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    detached: true, // a process group of its own, so that its children can be killed with it
+    windowsHide: true,
+    detached: process.platform !== 'win32', // a process group of its own, so that its children can be killed with it
     env: { ...process.env, LC_ALL: 'C', ...env },
     ...(cwd === undefined ? {} : { cwd }),
   })
   if (!guarded) child.stdin.end()
   const kill = () => {
-    killGroup(child.pid)
+    if (process.platform === 'win32') child.kill()
+    else killGroup(child.pid)
   }
   const stdout = onStdout ? passOn(child.stdout, onStdout) : collect(child.stdout, kill)
   let stderr = ''
