@@ -43,7 +43,7 @@ export async function writeTarget(
   write: (file: string) => Promise<void>,
 ): Promise<void> {
   await checkTarget(target)
-  const file = `${target.to}.${randomUUID().slice(0, 8)}`
+  const file = `${target.to}.${randomUUID().slice(0, 8)}.partial`
   try {
     await write(file)
     refuseCancelled(signal, 'The export')
