@@ -14,6 +14,19 @@ export function size(bytes: number): string {
   return `${trimZeros(value.toFixed(digits))} ${UNITS[unit]}`
 }
 
+/** A rate such as '1.2 MB/s': of rates people think in powers of ten. */
+export function rate(bytesPerSecond: number): string {
+  const [scale, unit] = RATES.find(([least]) => bytesPerSecond >= least) ?? [1, 'B/s']
+  const value = bytesPerSecond / scale
+  return `${trimZeros(value.toFixed(scale === 1 || value >= 100 ? 0 : 1))} ${unit}`
+}
+
+const RATES = [
+  [1e9, 'GB/s'],
+  [1e6, 'MB/s'],
+  [1e3, 'kB/s'],
+] as const
+
 /** A memory size given in MiB, such as '512 MiB' or '2 GiB'. */
 export const memory = (mebibytes: number): string => size(mebibytes * 1024 * 1024)
 

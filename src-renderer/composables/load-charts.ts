@@ -1,5 +1,5 @@
 import type { LoadView } from '../../src-main/contract'
-import { count, percent, size } from '../format'
+import { count, percent, rate, size } from '../format'
 
 export interface ChartSeries {
   label: string
@@ -31,11 +31,12 @@ const SOLID: number[] = []
 const DASHED = [5, 4]
 const DOTTED = [1.5, 3]
 
-/** The four charts of Overview, from the samples of the last ten minutes. */
+/** The charts of Overview, from the samples of the last ten minutes. */
 export function chartsOf(samples: readonly LoadView[], memoryMiB: number): ChartModel[] {
   const pick = (value: (sample: LoadView) => number | null): (number | null)[] => samples.map(value)
   const configured = memoryMiB * MEBI
   const knowsGuest = samples.some((sample) => sample.guestUsedBytes !== null)
+  const countsInstructions = samples.some((sample) => sample.instructionsPerSecond !== null)
   return [
     {
       title: 'Guest CPU',
@@ -45,22 +46,7 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
       steps: [0.25, 0.5, 1],
       series: [{ label: 'Busy', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.cpu) }],
     },
-    {
-      title: 'Instructions per second',
-      write: count,
-      leastTop: 1e6,
-      mostTop: Infinity,
-      steps: DECIMAL_STEPS,
-      series: [
-        {
-          label: 'Instructions',
-          colour: '--series-1',
-          dash: SOLID,
-          filled: true,
-          values: pick((s) => s.instructionsPerSecond),
-        },
-      ],
-    },
+    ...(countsInstructions ? [instructionsChart(pick((s) => s.instructionsPerSecond))] : []),
     {
       title: 'Memory',
       write: size,
@@ -85,10 +71,10 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
     },
     {
       title: 'Disk',
-      write: (value) => `${size(value)}/s`,
-      leastTop: 64 * 1024,
+      write: rate,
+      leastTop: 64_000,
       mostTop: Infinity,
-      steps: BINARY_STEPS,
+      steps: DECIMAL_STEPS,
       series: [
         { label: 'Read', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.diskReadPerSecond) },
         {
@@ -100,7 +86,36 @@ export function chartsOf(samples: readonly LoadView[], memoryMiB: number): Chart
         },
       ],
     },
+    {
+      title: 'Disk operations per second',
+      write: count,
+      leastTop: 10,
+      mostTop: Infinity,
+      steps: DECIMAL_STEPS,
+      series: [
+        { label: 'Read', colour: '--series-1', dash: SOLID, filled: true, values: pick((s) => s.diskReadOpsPerSecond) },
+        {
+          label: 'Written',
+          colour: '--series-2',
+          dash: DASHED,
+          filled: false,
+          values: pick((s) => s.diskWriteOpsPerSecond),
+        },
+      ],
+    },
   ]
+}
+
+/** Only of engines that can count them. */
+function instructionsChart(values: (number | null)[]): ChartModel {
+  return {
+    title: 'Instructions per second',
+    write: count,
+    leastTop: 1e6,
+    mostTop: Infinity,
+    steps: DECIMAL_STEPS,
+    series: [{ label: 'Instructions', colour: '--series-1', dash: SOLID, filled: true, values }],
+  }
 }
 
 /** The chart in words, for those who cannot see it. */

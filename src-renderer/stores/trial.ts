@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { VmmError, type DomainView, type FailureView, type TaskView } from '../../src-main/contract'
+import { usualEngine, VmmError, type DomainView, type FailureView, type TaskView } from '../../src-main/contract'
 import { failureOf } from '../failure'
 import { useApp } from './app'
 import { useDomains } from './domains'
@@ -38,7 +38,8 @@ export const useTrial = defineStore('trial', () => {
       const imageId = await starterImage()
       phase.value = 'creating'
       const name = freeName('try', domains.names)
-      const domain = await app.call('domains.create', { spec: { name, engine: 'embedded', imageId } })
+      const engine = usualEngine('starter', app.info?.engines ?? [])?.id ?? 'embedded'
+      const domain = await app.call('domains.create', { spec: { name, engine, imageId } })
       domains.put(domain)
       await settings.update({ welcomed: true })
       phase.value = 'idle'
