@@ -118,14 +118,12 @@ describe.skipIf(NO_QEMU_IMG !== '')(`A disk of another program ${NO_QEMU_IMG}`, 
 
   it('is refused when it is encrypted or keeps its content elsewhere', async () => {
     const folder = temporaryFolder()
-    const secret = [
-      '--object',
-      'secret,id=s,data=x',
-      '-o',
-      'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10',
-    ]
-    qemuImg('create', '-q', ...secret, '-f', 'qcow2', join(folder, 'locked.qcow2'), '1M')
-    expect(await refusalOf(join(folder, 'locked.qcow2'))).toMatchObject({ message: expect.stringMatching(/encrypted/) })
+    const locked = join(folder, 'locked.qcow2')
+    qemuImg('create', '-q', '-f', 'qcow2', locked, '1M')
+    const bytes = await readFile(locked)
+    bytes.writeUInt32BE(2, 32) // LUKS; to make a real one takes qemu-img a measurement that fails on a busy host
+    await writeFile(locked, bytes)
+    expect(await refusalOf(locked)).toMatchObject({ message: expect.stringMatching(/encrypted/) })
     const data = join(folder, 'outside.raw')
     qemuImg('create', '-q', '-f', 'qcow2', '-o', `data_file=${data}`, join(folder, 'split.qcow2'), '1M')
     expect(await refusalOf(join(folder, 'split.qcow2'))).toMatchObject({
