@@ -6,7 +6,9 @@ const EVERY_MS = 10_000
 
 /** The addresses at which others may reach a guest, those of IPv4 first. */
 export function reachable(interfaces: readonly InterfaceView[]): string[] {
-  const all = interfaces.flatMap(({ addresses }) => addresses).filter((address) => !/^(127\.|::1$)/.test(address))
+  const all = interfaces
+    .flatMap(({ addresses }) => addresses)
+    .filter((address) => !/^(127\.|::1$|fe80:)/i.test(address))
   return [...all.filter((address) => !address.includes(':')), ...all.filter((address) => address.includes(':'))]
 }
 
