@@ -15,6 +15,8 @@ const VIEWERS_LIMIT = 8
 const HELD_BYTES = 2 * 1024 * 1024
 /** Bytes of a viewer that the far end has not taken; a client with more of them is refused. */
 const UNSENT_BYTES = 1024 * 1024
+/** Far above any picture of a screen, bytes. */
+const SCREENSHOT_BYTES = 64 * 1024 * 1024
 /** A screenshot is as good as a new one for this long, milliseconds … */
 const FRESH_MS = 1000
 /** … and its later parts can be read for this long. */
@@ -133,7 +135,7 @@ export class DisplayService {
     const display = displayOf(this.domains.forVerb(domainId, 'display'))
     const running = this.#fresh.get(display)
     if (running) return await running
-    const shooting = display.screenshot().then((png) => ({ id: randomUUID(), png }))
+    const shooting = shoot(display)
     this.#fresh.set(display, shooting)
     try {
       const shot = await shooting
@@ -170,6 +172,12 @@ function displayOf(domain: Domain): Display {
   const { display } = domain.requireRun().machine
   if (display) return display
   throw new VmmError('unsupported', `${domain.name} has no screen.`, { hint: 'Use its serial console.' })
+}
+
+async function shoot(display: Display): Promise<Screenshot> {
+  const png = await display.screenshot()
+  if (png.byteLength <= SCREENSHOT_BYTES) return { id: randomUUID(), png }
+  throw new VmmError('engine', 'The picture of the screen is larger than any screen.', { hint: 'Try again.' })
 }
 
 function take(viewer: Viewer, maxBytes: number): Uint8Array {

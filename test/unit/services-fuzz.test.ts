@@ -10,7 +10,7 @@ import { finish } from '../support/vivarium'
 /** Fields of any call, so that many arguments get past the first look. */
 const FIELDS = [
   'id', 'spec', 'patch', 'ephemeral', 'cold', 'name', 'ids', 'snapshotId', 'description', 'sources', 'kind', 'cmdline', 'bytes',
-  'uploadId', 'offset', 'waitMs', 'maxBytes', 'columns', 'rows', 'argv', 'stdin', 'execId', 'domainId', 'before', 'limit',
+  'uploadId', 'offset', 'waitMs', 'maxBytes', 'columns', 'rows', 'argv', 'stdin', 'execId', 'displayId', 'shot', 'domainId', 'before', 'limit',
   'topics', 'theme', 'consoleFontSize', 'welcomed', 'memoryMiB', 'diskMiB', 'group', 'notes', 'instantStart', 'engine', 'imageId',
   '__proto__', 'constructor', 'toString',
 ] // prettier-ignore

@@ -40,7 +40,9 @@ export class EmbeddedDisplay implements Display {
   }
 
   async screenshot(): Promise<Uint8Array> {
-    return v.parse(PngMessage, await this.ports.screenshot())
+    const answer = v.safeParse(PngMessage, await this.ports.screenshot())
+    if (answer.success) return answer.output
+    throw new VmmError('engine', 'The guest process sent something that is no picture.', { hint: 'Try again.' })
   }
 
   said(id: number, bytes: Uint8Array): void {
@@ -67,7 +69,7 @@ class ViewerStream extends Duplex {
   #unasked: Uint8Array[] = []
   #held = 0
   #asked = false
-  #written: { left: number; done: () => void } | null = null
+  #written: { left: number; done: (error?: Error) => void } | null = null
 
   constructor(
     private readonly id: number,
@@ -109,6 +111,9 @@ class ViewerStream extends Duplex {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#unasked = []
+    // a write under way would otherwise never be answered
+    this.#written?.done(error ?? new VmmError('engine', 'The screen was closed.'))
+    this.#written = null
     done(error)
   }
 
