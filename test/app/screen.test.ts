@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { connectClient, takeScreenshot } from '../../src-main/contract'
+import { connectClient, takeScreenshot, type VmmError } from '../../src-main/contract'
 import { connectLocal } from '../../src-main/local-socket'
 import { socketAddress } from '../../src-main/socket-address'
 import { browserAppForFile } from '../support/browser-app'
@@ -99,7 +99,7 @@ test('a viewer that talks nonsense ends, and nothing else does', async () => {
     const noise = Buffer.concat([hello, bytes(random, 5000)])
     const written = await app.call('display.write', { displayId, bytes: noise }).then(
       () => 'taken',
-      (error: { kind: string }) => error.kind,
+      (error: unknown) => (error as VmmError).kind,
     )
     expect(['taken', 'state']).toContain(written)
     await app.call('display.close', { displayId })

@@ -22,7 +22,7 @@ function rowOf(framebuffer: Framebuffer, y: number, from: number, count: number)
   )
 }
 
-const bits = (text: string): boolean[] => [...text].map((bit) => bit === '1')
+const bits = (text: string): boolean[] => Array.from(text).map((bit) => bit === '1')
 
 describe('text', () => {
   test.each([

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { VmmError } from '../../vmm/model/errors'
 import type { ToGuest } from '../../vmm/engine/embedded-protocol'
 import { bytes } from '../support/random-values'
 import { openScripted, runningDomain, type ScriptedVivarium } from '../support/scripted-vivarium'
@@ -90,7 +91,7 @@ describe('a screen', () => {
     const writing = Array.from({ length: 8 }, () =>
       call('display.write', { displayId, bytes: new Uint8Array(256 * 1024) }).then(
         () => 'taken',
-        (error: { kind: string }) => error.kind,
+        (error: unknown) => (error as VmmError).kind,
       ),
     )
     await handled()
