@@ -30,13 +30,13 @@ export {
   NIC_MODELS,
   NICS_MOST,
   NO_LIMITS,
-  unsupported,
   type BootDevice,
   type DiskLimits,
 } from '../../vmm/model/hardware'
 export { usualDisk, usualEngine, usualMemory } from '../../vmm/model/engine-choice'
 export { shellLine } from '../../vmm/model/shell-words'
 export { EXPORT_FORMATS, exportEnding, exportFormatOf, type ExportFormat } from '../../vmm/model/export-format'
+export { unsupported } from '../../vmm/model/capabilities'
 export { VmmError, type FailureKind } from '../../vmm/model/errors'
 export { safeText } from '../../vmm/model/safe-text'
 export type { ImageKind } from '../../vmm/model/image'

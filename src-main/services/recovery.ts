@@ -65,19 +65,21 @@ async function recoverDomain(domain: Domain, parts: RecoveryParts): Promise<void
 /** Takes over the machine of a domain that was live, or tells what became of it. */
 async function adoptOrBury(domain: Domain, parts: RecoveryParts): Promise<void> {
   const { domains, engines, images, journal, supervisor } = parts
-  const { state } = domain.record
-  const paused = state === 'paused'
+  const paused = domain.record.state === 'paused'
   const engine = engines.find(domain.record.spec.engine)
   const machine = engine ? await engine.adopt(domain.id, { paused }) : 'Its engine is not part of this version.'
-  if (engine && typeof machine !== 'string') {
+  if (typeof machine === 'string') return await bury(domain, machine, parts)
+  if (engine) {
     const run = new GuestRun(machine, runOptions(domain, engine, images))
     supervisor.watch(domain, run)
     if (!paused) supervisor.awaitBoot(domain, run, null)
     await domains.store(domain, paused ? {} : { state: 'running', stateReason: '', stateVersion: '' })
     await journal.info(domain.id, 'domain.adopted', `${domain.name} ran on while Vivarium was not running.`)
-    return
   }
-  const reason = `Vivarium ended while this domain was ${state}. ${machine}`
+}
+
+async function bury(domain: Domain, why: string, { domains, journal }: RecoveryParts): Promise<void> {
+  const reason = `Vivarium ended while this domain was ${domain.record.state}. ${why}`
   await domains.store(domain, { state: 'crashed', stateReason: reason, stateVersion: '' })
   await journal.error(domain.id, 'domain.crashed', `${domain.name}: ${reason}`)
 }

@@ -15,7 +15,7 @@ import { temporaryFolderForFile } from '../support/temporary-folder'
 
 const MIB = 1024 * 1024
 const folder = temporaryFolderForFile()
-const emptyDisk = (layer: string): DiskSpec => ({ id: 'disk', base: null, bytes: MIB, layer })
+const emptyDisk = (layer: string): DiskSpec => ({ id: 'disk', base: null, baseBytes: 0, bytes: MIB, layer })
 const catalog = new EngineCatalog(forkGuests(path.resolve('.vite/build/guest.js')), {
   layers: path.join(folder, 'layers'),
   run: path.join(folder, 'run'),
@@ -37,10 +37,11 @@ function engineBehaves(engine: Engine): void {
   const bootedFile = path.join(folder, 'booted.state')
   const bootedLayer = path.join(folder, 'booted.layer')
   const pids = new Set<number>()
+  let domains = 0
 
   function spec(more: Partial<MachineSpec> = {}): MachineSpec {
     return {
-      domainId: 'parity',
+      domainId: `parity-${++domains}`,
       memoryMiB: 96,
       boot: { kind: 'kernel', kernel: starter.kernel, initrd: starter.initrd, cmdline: starter.cmdline },
       disks: [emptyDisk(path.join(mkdtempSync(path.join(folder, 'm-')), 'disk.layer'))],
@@ -70,7 +71,7 @@ function engineBehaves(engine: Engine): void {
     starter = await testStarter()
     guest = await start()
     expect(await guest.agent.answers(120_000)).toBe(true)
-    await shell(guest, 'echo kept > /root/note; echo on-disk | dd of=/dev/sda conv=sync,fsync 2>/dev/null')
+    await shell(guest, 'echo kept > /root/note; echo on-disk | dd of=$(echo /dev/[sv]da) conv=sync,fsync 2>/dev/null')
     await guest.machine.saveState(bootedFile, { compress: false, layerCopies: { disk: bootedLayer } })
   })
 
@@ -80,7 +81,7 @@ function engineBehaves(engine: Engine): void {
   })
 
   test('works here', async () => {
-    expect(await engine.probe()).toEqual({ works: true, reason: '' })
+    expect(await engine.probe()).toMatchObject({ works: true, reason: '' })
   })
 
   test('carries the console both ways', async () => {
@@ -108,7 +109,7 @@ function engineBehaves(engine: Engine): void {
     const before = await guest.machine.counters()
     await shell(
       guest,
-      'i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); done; echo x | dd of=/dev/sda conv=sync,fsync 2>/dev/null',
+      'i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); done; echo x | dd of=$(echo /dev/[sv]da) conv=sync,fsync 2>/dev/null',
     )
     const after = await guest.machine.counters()
 
@@ -156,14 +157,17 @@ function engineBehaves(engine: Engine): void {
   ])('saves its state, %s, goes on, and another machine goes on from there', async (name, compress) => {
     const file = path.join(folder, `${name}.state`)
     const layer = path.join(folder, `${name}.layer`)
-    await shell(guest, `echo ${name} > /root/note; echo ${name} | dd of=/dev/sda conv=sync,fsync 2>/dev/null`)
+    await shell(
+      guest,
+      `echo ${name} > /root/note; echo ${name} | dd of=$(echo /dev/[sv]da) conv=sync,fsync 2>/dev/null`,
+    )
 
     const { bytes } = await guest.machine.saveState(file, { compress, layerCopies: { disk: layer } })
-    await shell(guest, 'echo later > /root/note; echo later | dd of=/dev/sda conv=sync,fsync 2>/dev/null')
+    await shell(guest, 'echo later > /root/note; echo later | dd of=$(echo /dev/[sv]da) conv=sync,fsync 2>/dev/null')
     const twin = await start({ resumeFrom: file, disks: [emptyDisk(layer)] })
     const told = await shell(
       twin,
-      'cat /root/note; echo 3 > /proc/sys/vm/drop_caches; head -n 1 /dev/sda | tr -d "\\0"',
+      'cat /root/note; echo 3 > /proc/sys/vm/drop_caches; head -n 1 /dev/[sv]da | tr -d "\\0"',
     )
     await twin.machine.kill()
 
@@ -198,7 +202,6 @@ function engineBehaves(engine: Engine): void {
 
   test.each([
     ['a shutdown', 'powered-off', (own: Guest): Promise<void> => own.commands.shutdown('powerdown')],
-    ['a reboot', 'reset', (own: Guest): Promise<void> => own.commands.shutdown('reboot')],
     ['a kill', 'killed', (own: Guest): Promise<void> => own.machine.kill()],
     [
       'a signal to its process',
@@ -218,10 +221,21 @@ function engineBehaves(engine: Engine): void {
     expect(() => own.machine.console.write(Buffer.from('x'))).not.toThrow()
   })
 
+  test('a reboot is told, whether the machine ends with it or goes on', async () => {
+    const own = await resumed()
+    expect(await own.agent.answers(20_000)).toBe(true)
+    const reset = new Promise((resolve) => own.machine.onReset(() => resolve('in place')))
+
+    await own.commands.shutdown('reboot')
+
+    expect(['in place', { how: 'reset', reason: '' }]).toContainEqual(await Promise.race([reset, own.machine.ended]))
+    await own.machine.kill()
+  })
+
   test('is killed while it starts', async () => {
     const leave = new AbortController()
     const starting = failureOf(engine.start(spec(), leave.signal))
-    await delay(100)
+    await delay(20)
 
     leave.abort()
 
@@ -313,7 +327,7 @@ function engineBehaves(engine: Engine): void {
       truncateSync(base, 1000)
 
       const failure = await failureOf(
-        engine.start(spec({ disks: [{ ...emptyDisk(path.join(folder, 'over-short.layer')), base }] })),
+        engine.start(spec({ disks: [{ ...emptyDisk(path.join(folder, 'over-short.layer')), base, baseBytes: MIB }] })),
       )
 
       expect(failure).toMatchObject({ kind: 'damaged' })

@@ -1,25 +1,16 @@
 import type { EngineId } from '../model/domain'
 import { VmmError } from '../model/errors'
 import { EmbeddedEngine } from './embedded'
-import type { Engine } from './engine'
+import type { Engine, EngineFolders } from './engine'
 import type { SpawnGuest } from './guest-process'
-
-/** Folders that engines keep things in; absolute paths. */
-export interface EngineFolders {
-  /** Disk content that layers share. */
-  layers: string
-  /** Sockets, logs and records of machines that outlive main. */
-  run: string
-  /** What can be found out again. */
-  cache: string
-}
+import { QemuEngine } from './qemu'
 
 /** The engines of this build, by id. */
 export class EngineCatalog {
   readonly #engines: Map<EngineId, Engine>
 
-  constructor(spawnGuest: SpawnGuest, _folders: EngineFolders) {
-    const engines: Engine[] = [new EmbeddedEngine(spawnGuest)]
+  constructor(spawnGuest: SpawnGuest, folders: EngineFolders) {
+    const engines: Engine[] = [new EmbeddedEngine(spawnGuest), new QemuEngine(folders)]
     this.#engines = new Map(engines.map((engine) => [engine.id, engine]))
   }
 

@@ -1,12 +1,13 @@
-import { access, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { NO_CAPABILITIES, type EngineCapabilities } from '../model/capabilities'
 import { asVmmError, VmmError } from '../model/errors'
-import { inspectImage } from '../images/inspect'
+import { requireFiles } from './boot-files'
 import { copyLayer, flattenDisk, layerSize } from './embedded-layers'
 import { EmbeddedMachine } from './embedded-machine'
 import { checkStateFile } from './embedded-state'
-import type { BlockSource, DiskCondition, Engine, EngineVerdict, FileWork } from './engine'
-import type { Boot, DiskSpec, MachineSpec } from './machine-spec'
+import type { BlockSource } from '../images/block-source'
+import type { DiskCondition, Engine, EngineVerdict, FileWork } from './engine'
+import type { DiskSpec, MachineSpec } from './machine-spec'
 import type { SpawnGuest } from './guest-process'
 
 const BUILT_IN = { version: '', accelerators: [] }
@@ -106,8 +107,7 @@ export class EmbeddedEngine implements Engine {
   async sweep(): Promise<void> {}
 
   async start(spec: MachineSpec, signal?: AbortSignal): Promise<EmbeddedMachine> {
-    await Promise.all(filesOf(spec).map(requireFile))
-    if (spec.boot.kind === 'kernel' && spec.resumeFrom === null) await requireKernel(spec.boot.kernel)
+    await requireFiles(spec)
     if (signal?.aborted) throw cancelled()
     const machine = new EmbeddedMachine(this.spawn())
     const abort = () => void machine.kill()
@@ -126,44 +126,4 @@ export class EmbeddedEngine implements Engine {
 
 function cancelled(): VmmError {
   return new VmmError('cancelled', 'The start was cancelled.')
-}
-
-function filesOf(spec: MachineSpec): string[] {
-  const firmware = [spec.bios.bios, spec.bios.vgaBios]
-  const base = spec.disks[0]?.base
-  return [...firmware, ...bootFiles(spec.boot), ...(base ? [base] : []), ...(spec.resumeFrom ? [spec.resumeFrom] : [])]
-}
-
-function bootFiles(boot: Boot): string[] {
-  switch (boot.kind) {
-    case 'kernel':
-      return boot.initrd === null ? [boot.kernel] : [boot.kernel, boot.initrd]
-    case 'cdrom':
-    case 'floppy':
-      return [boot.path]
-    case 'disk':
-      return []
-  }
-}
-
-/** v86 boots whatever it is given: without this, a guest of a spoilt kernel just stands still. */
-async function requireKernel(path: string): Promise<void> {
-  const { role } = await inspectImage(path)
-  if (role === 'kernel') return
-  throw new VmmError('invalid', 'The file that the guest should boot is not a kernel.', {
-    hint: 'Import the image again, or prepare the starter image anew.',
-    context: { path },
-  })
-}
-
-async function requireFile(path: string): Promise<void> {
-  try {
-    await access(path)
-  } catch (cause) {
-    throw new VmmError('not-found', 'A file that the guest needs is missing.', {
-      hint: 'Import the image again, or prepare the starter image anew.',
-      context: { path },
-      cause,
-    })
-  }
 }

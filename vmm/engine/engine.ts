@@ -1,5 +1,6 @@
 import type { EngineCapabilities } from '../model/capabilities'
 import type { EngineId, Isolation } from '../model/domain'
+import type { BlockSource } from '../images/block-source'
 import type { Accelerator } from '../model/hardware'
 import type { Machine } from './machine'
 import type { DiskSpec, MachineSpec } from './machine-spec'
@@ -21,8 +22,15 @@ export interface AcceleratorVerdict {
   reason: string
 }
 
-/** A block device as QEMU's tools take it (BlockdevOptions in QEMU's qapi/block-core.json), every format named. */
-export type BlockSource = Record<string, unknown>
+/** Folders that engines keep things in; absolute paths. */
+export interface EngineFolders {
+  /** Disk content that layers share. */
+  layers: string
+  /** Sockets, logs and records of machines that outlive main. */
+  run: string
+  /** What can be found out again. */
+  cache: string
+}
 
 /** Long work on files. */
 export interface FileWork {

@@ -21,6 +21,8 @@ export interface DiskSpec {
   id: string
   /** Raw image below the layer; null for an empty disk. */
   base: string | null
+  /** Size that the base has had since it was imported, bytes; 0 without one. */
+  baseBytes: number
   /** Size in bytes, a multiple of 512; a layer that is smaller is grown. */
   bytes: number
   /** File of the domain's own layer, made when missing. */

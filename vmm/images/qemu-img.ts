@@ -30,7 +30,7 @@ export async function convertDisk({ source, format, to, options = {}, signal, on
     await rm(partial, { force: true })
     await writeFile(partial, '', { flag: 'wx', mode: 0o600 }) // qemu-img keeps the mode of a file that is there
     const args = ['convert', '-p', '-O', format, ...settings, jsonName(source), partial]
-    await qemuImg(args, 'convert the disk', { signal, scratch: partial, onStdout: progressReader(onProgress) })
+    await runQemuImg(args, 'convert the disk', { signal, scratch: partial, onStdout: progressReader(onProgress) })
     await syncFile(partial)
     if (signal?.aborted) throw new VmmError('cancelled', 'The conversion was cancelled.')
     await rename(partial, to)
@@ -47,7 +47,7 @@ const Info = v.object({ 'virtual-size': v.pipe(v.number(), v.minValue(0)) })
 export async function diskInfo(source: BlockSource, signal?: AbortSignal): Promise<{ virtualBytes: number }> {
   // 'info' opens no backing files, and refuses a description that has some
   const top = { ...source, ...('backing' in source && { backing: null }) }
-  const { stdout } = await qemuImg(['info', '--output=json', jsonName(top)], 'read the disk', { signal })
+  const { stdout } = await runQemuImg(['info', '--output=json', jsonName(top)], 'read the disk', { signal })
   return { virtualBytes: parseOutput(Info, stdout)['virtual-size'] }
 }
 
@@ -79,7 +79,7 @@ export async function checkDisk(path: string, format: DiskFormat, signal?: Abort
   if (format === 'raw') return sound
   try {
     const args = ['check', '--output=json', jsonName(diskSource(format, fileSource(path)))]
-    const { status, stdout } = await qemuImg(args, 'check the disk', { signal, also: [...CHECKED, NO_CHECK] })
+    const { status, stdout } = await runQemuImg(args, 'check the disk', { signal, also: [...CHECKED, NO_CHECK] })
     if (status === NO_CHECK) return sound
     const { corruptions, leaks, 'check-errors': failed } = parseOutput(CheckReport, stdout)
     const errors = corruptions + failed
@@ -107,7 +107,7 @@ export async function repairCopy(path: string, format: DiskFormat, to: string, s
   try {
     await copyFile(path, partial, constants.COPYFILE_FICLONE)
     const args = ['check', '-r', 'all', '--output=json', jsonName(diskSource(format, fileSource(partial)))]
-    await qemuImg(args, 'repair the disk', { signal, scratch: partial, also: CHECKED })
+    await runQemuImg(args, 'repair the disk', { signal, scratch: partial, also: CHECKED })
     const { errors, message } = await checkDisk(partial, format, signal)
     if (errors > 0) throw new VmmError('damaged', `The disk could not be repaired. ${message}`)
     await syncFile(partial)
@@ -119,10 +119,10 @@ export async function repairCopy(path: string, format: DiskFormat, to: string, s
   }
 }
 
-type RunOptions = Pick<ProgramOptions, 'signal' | 'onStdout' | 'scratch'> & { also?: readonly number[] }
+type RunOptions = Pick<ProgramOptions, 'signal' | 'cwd' | 'onStdout' | 'scratch'> & { also?: readonly number[] }
 
 /** Runs qemu-img; fails when its exit status is neither 0 nor one of `also`. */
-async function qemuImg(args: string[], doing: string, { also = [], ...options }: RunOptions) {
+export async function runQemuImg(args: string[], doing: string, { also = [], ...options }: RunOptions) {
   const outcome = await runProgram(await requireQemuProgram('qemu-img'), args, options)
   if (outcome.status === 0 || (outcome.status !== null && also.includes(outcome.status))) return outcome
   throw qemuImgFailure(outcome, doing)

@@ -1,6 +1,4 @@
 import * as v from 'valibot'
-import type { EngineCapabilities } from './capabilities'
-import { VmmError } from './errors'
 import { IdSchema } from './id'
 
 /** What a virtual PC is made of. 'auto' leaves the choice to the engine. */
@@ -127,36 +125,3 @@ export type Hardware = v.InferOutput<typeof HardwareSchema>
 /** The hardware for which nothing was chosen. */
 export const PLAIN_HARDWARE: Readonly<Hardware> = v.parse(HardwareSchema, {})
 export const HARDWARE_FIELDS = Object.keys(HARDWARE_ENTRIES) as readonly (keyof Hardware)[]
-
-/** Throws kind `unsupported` for the first wish that the engine cannot fulfil. */
-export function refuseUnsupported(
-  spec: Hardware & { memoryMiB: number; diskLimits: DiskLimits },
-  engine: { name: string; capabilities: EngineCapabilities },
-): void {
-  const fault = unsupported(spec, engine.capabilities)
-  if (fault) throw new VmmError('unsupported', `${engine.name}: ${fault}`, { hint: 'Choose another engine or value.' })
-}
-
-/** The first wish that an engine of these capabilities cannot fulfil, as a sentence, or ''. */
-export function unsupported(
-  spec: Hardware & { memoryMiB: number; diskLimits: DiskLimits },
-  can: EngineCapabilities,
-): string {
-  const { cpus, memoryMiB, firmware, machineType, accelerator, diskBus, disks } = spec
-  const attached = disks.filter((disk) => disk.attached).length
-  const limited = Object.entries(spec.diskLimits).some(([key, value]) => !key.startsWith('burst') && value > 0)
-  if (cpus > can.mostCpus)
-    return `a guest can have at most ${can.mostCpus} ${can.mostCpus === 1 ? 'processor' : 'processors'}.`
-  if (memoryMiB > can.mostMemoryMiB) return `a guest can have at most ${can.mostMemoryMiB} MiB of memory.`
-  if (!can.firmwares.includes(firmware)) return `there is no ${firmware.toUpperCase()} firmware.`
-  if (machineType !== 'auto' && !can.machineTypes.includes(machineType))
-    return `there is no machine type '${machineType}'.`
-  if (accelerator !== 'auto' && !can.accelerators.includes(accelerator))
-    return `there is no accelerator '${accelerator}'.`
-  if (diskBus !== 'auto' && !can.diskBuses.includes(diskBus)) return `there is no disk bus '${diskBus}'.`
-  if (attached > can.furtherDisks) return 'it cannot attach so many further disks.'
-  if (spec.nics.length > can.mostNics) return `a guest can have at most ${can.mostNics} network cards.`
-  if (limited && !can.diskLimits) return 'it cannot limit how fast disks are.'
-  if (machineType === 'microvm' && firmware === 'uefi') return 'a microvm boots a kernel directly, without UEFI.'
-  return ''
-}

@@ -1,0 +1,87 @@
+import type { Accelerator } from '../model/hardware'
+import { fileSource, rawSource } from '../images/block-source'
+import type { MachineSpec } from './machine-spec'
+import { qemuDevices } from './qemu-devices'
+import { cpuOf, SANDBOX } from './qemu-host'
+import type { OpenLayer } from './qemu-layers'
+import { blockdev, machineTypeOf, RUN_FILES } from './qemu-names'
+
+/** What a command is made of besides the spec. */
+export interface CommandParts {
+  binary: string
+  accelerator: Accelerator
+  sandbox: boolean
+  /** Names the machine to itself; see `machineUuid`. */
+  uuid: string
+  /** How each of the spec's disks is opened, in their order. */
+  layers: readonly OpenLayer[]
+  /** Code of the UEFI, for a machine that has it. */
+  uefiCode: string | null
+}
+
+/**
+ * The words of the command, its program first. Nothing that was not asked for is there (-nodefaults), nothing is read
+ * from the host's configuration (-no-user-config), and it waits for `cont` (-S).
+ */
+export function qemuCommand(spec: MachineSpec, parts: CommandParts): string[] {
+  return [
+    parts.binary,
+    ...['-nodefaults', '-no-user-config'],
+    ...(parts.sandbox ? ['-sandbox', SANDBOX] : []),
+    ...['-name', `guest=${spec.name.replaceAll(',', ',,')}`],
+    ...['-uuid', parts.uuid],
+    ...machine(spec, parts),
+    ...memory(spec),
+    ...['-smp', String(spec.cpus)],
+    ...['-rtc', 'base=utc'],
+    ...['-pidfile', RUN_FILES.pid],
+    ...control(),
+    ...boot(spec, parts),
+    ...qemuDevices(spec, parts.layers),
+    '-S',
+  ]
+}
+
+function machine(spec: MachineSpec, { accelerator, uefiCode }: CommandParts): string[] {
+  const type = machineTypeOf(spec)
+  const flash = uefiCode === null ? '' : ',pflash0=uefi-code,pflash1=uefi-variables'
+  const options = type === 'microvm' ? ',acpi=on,rtc=on,pit=on,pic=on,isa-serial=off' : ',vmport=off'
+  return [
+    ...['-machine', `${type},memory-backend=ram${options}${flash}`],
+    ...['-accel', accelerator],
+    ...['-cpu', cpuOf(accelerator)],
+  ]
+}
+
+/** In a file without a name, so that inspection can read it later and nobody else finds it. */
+function memory({ memoryMiB }: MachineSpec): string[] {
+  const kind = process.platform === 'linux' ? 'memory-backend-memfd,share=on' : 'memory-backend-ram'
+  const [type, ...rest] = kind.split(',')
+  return [...['-m', `size=${memoryMiB}M`], ...['-object', [type, 'id=ram', `size=${memoryMiB}M`, ...rest].join(',')]]
+}
+
+function control(): string[] {
+  return [
+    ...['-chardev', `socket,id=qmp,path=${RUN_FILES.qmp},server=on,wait=off`],
+    ...['-mon', 'chardev=qmp,mode=control'],
+    ...['-display', 'none'],
+  ]
+}
+
+function boot(spec: MachineSpec, { uefiCode }: CommandParts): string[] {
+  const uefi =
+    uefiCode === null
+      ? []
+      : [
+          ...blockdev('uefi-code', { ...rawSource(fileSource(uefiCode)), 'read-only': true }),
+          ...blockdev('uefi-variables', rawSource(fileSource(spec.uefiVariables))),
+        ]
+  if (spec.boot.kind !== 'kernel') return [...uefi, '-boot', 'strict=on']
+  const { kernel, initrd, cmdline } = spec.boot
+  return [
+    ...uefi,
+    ...['-kernel', kernel],
+    ...(initrd === null ? [] : ['-initrd', initrd]),
+    ...(cmdline === '' ? [] : ['-append', cmdline]),
+  ]
+}

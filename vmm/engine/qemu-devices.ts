@@ -1,0 +1,152 @@
+import { diskSource, fileSource, rawSource, type BlockSource } from '../images/block-source'
+import type { BootDevice } from '../model/hardware'
+import type { MachineSpec } from './machine-spec'
+import type { OpenLayer } from './qemu-layers'
+import { blockdev, busOf, deviceOf, hasScreen, machineTypeOf, nicSocket, nodeOf, RUN_FILES } from './qemu-names'
+
+/** Ports of one AHCI controller; a current PC has one built in. */
+const SATA_PORTS = 6
+
+/** Everything that the guest finds on its buses. */
+export function qemuDevices(spec: MachineSpec, layers: readonly OpenLayer[]): string[] {
+  const ports = new Ports(spec)
+  const disks = spec.disks.flatMap(({ id }, index) => {
+    const layer = layers[index]
+    return layer ? disk(spec, id, layerSource(layer, nodeOf(id)), ports, index === 0) : []
+  })
+  const drives = media(spec, ports)
+  return [
+    ...serialPorts(spec),
+    ...(hasScreen(spec) ? screen() : []),
+    ...['-object', 'rng-builtin,id=rng', '-device', device(spec, 'virtio-rng', 'rng=rng')],
+    ...['-device', device(spec, 'virtio-balloon', 'id=balloon,free-page-reporting=on')],
+    ...ports.controllers(),
+    ...disks,
+    ...drives,
+    ...spec.nics.flatMap((nic, index) => networkCard(spec, nic, index)),
+  ]
+}
+
+/** The graph of a layer: every file and format by name, nothing for QEMU to find out. */
+export function layerSource({ files, base }: OpenLayer, node: string): BlockSource {
+  const lowest: BlockSource | null = base === null ? null : { ...rawSource(fileSource(base)), 'read-only': true }
+  const source = files.reduceRight<BlockSource | null>(
+    (backing, file, index) => ({
+      ...(index === 0 ? { 'node-name': node } : { 'read-only': true }),
+      ...diskSource('qcow2', fileSource(file), backing),
+      // what the guest gives up is given back to the host
+      ...(index === 0 ? { discard: 'unmap' } : {}),
+    }),
+    lowest,
+  )
+  return source ?? {}
+}
+
+function serialPorts(spec: MachineSpec): string[] {
+  const socket = (id: string, path: string, more = '') => [
+    ...['-chardev', `socket,id=${id},path=${path},server=on,wait=off${more}`],
+  ]
+  return [
+    ...socket('console', RUN_FILES.console, `,logfile=${RUN_FILES.consoleLog},logappend=on`),
+    ...['-device', 'isa-serial,chardev=console,id=serial0'],
+    ...socket('agent', RUN_FILES.agent),
+    ...(spec.agent === 'serial'
+      ? ['-device', 'isa-serial,chardev=agent,id=serial1']
+      : [
+          ...['-device', device(spec, 'virtio-serial', 'id=ports')],
+          ...['-device', 'virtserialport,bus=ports.0,chardev=agent,name=org.qemu.guest_agent.0'],
+        ]),
+  ]
+}
+
+/** A tablet tells where the pointer is, a mouse only how it moved. */
+function screen(): string[] {
+  return [
+    ...['-device', 'VGA,id=screen,vgamem_mb=16'],
+    ...['-vnc', `unix:${RUN_FILES.screen},share=force-shared`],
+    ...['-device', 'qemu-xhci,id=usb', '-device', 'usb-tablet,bus=usb.0'],
+  ]
+}
+
+function media(spec: MachineSpec, ports: Ports): string[] {
+  const { boot, cds } = spec
+  const floppy =
+    boot.kind === 'floppy'
+      ? [
+          ...blockdev('node-floppy', { ...rawSource(fileSource(boot.path)), 'read-only': true }),
+          ...['-device', 'isa-fdc,id=fdc', '-device', 'floppy,bus=fdc.0,drive=node-floppy,drive-type=144'],
+        ]
+      : []
+  const drives = [...(boot.kind === 'cdrom' ? [{ id: 'cdrom', path: boot.path }] : []), ...cds]
+  return [...floppy, ...drives.flatMap(({ id, path }, index) => cdDrive(spec, id, path, ports, index === 0))]
+}
+
+function cdDrive(spec: MachineSpec, id: string, path: string | null, ports: Ports, first: boolean): string[] {
+  const node = path === null ? [] : blockdev(nodeOf(id), cdSource(path))
+  const drive = path === null ? '' : `,drive=${nodeOf(id)}`
+  const order = bootIndex(spec, 'cdrom', first)
+  if (machineTypeOf(spec) === 'microvm') {
+    return path === null ? [] : [...node, '-device', `${device(spec, 'virtio-blk', `id=${deviceOf(id)}`)}${drive}`]
+  }
+  return [...node, '-device', `ide-cd,bus=${ports.next()},id=${deviceOf(id)}${drive}${order}`]
+}
+
+export function cdSource(path: string): BlockSource {
+  return { ...rawSource(fileSource(path)), 'read-only': true }
+}
+
+/** A host that takes no more data stops the guest rather than failing its writes. */
+function disk(spec: MachineSpec, id: string, source: BlockSource, ports: Ports, first: boolean): string[] {
+  const common = `id=${deviceOf(id)},drive=${nodeOf(id)},werror=stop,rerror=stop${bootIndex(spec, 'disk', first)}`
+  const words = busOf(spec) === 'virtio' ? device(spec, 'virtio-blk', common) : `ide-hd,bus=${ports.next()},${common}`
+  return ['-blockdev', JSON.stringify(source), '-device', words]
+}
+
+function networkCard(spec: MachineSpec, nic: MachineSpec['nics'][number], index: number): string[] {
+  const fromNetwork = spec.bootOrder.includes('network')
+  const options = [
+    `netdev=net${index},id=nic${index},mac=${nic.mac}`,
+    // the boot program of a card that nothing boots from costs time, and need not be installed
+    machineTypeOf(spec) === 'microvm' || fromNetwork ? '' : ',romfile=',
+    bootIndex(spec, 'network', index === 0),
+  ].join('')
+  const words = nic.model === 'e1000' ? `e1000,${options}` : device(spec, 'virtio-net', options)
+  return [
+    ...['-netdev', `stream,id=net${index},server=on,addr.type=unix,addr.path=${nicSocket(index)}`],
+    ...['-device', words],
+  ]
+}
+
+/** The place of a device in the boot order, where it has one. */
+function bootIndex(spec: MachineSpec, kind: BootDevice, first: boolean): string {
+  const place = spec.bootOrder.indexOf(kind)
+  const direct = spec.boot.kind === 'kernel' || machineTypeOf(spec) === 'microvm'
+  return place === -1 || !first || direct ? '' : `,bootindex=${place}`
+}
+
+/** A virtio device on the machine's kind of bus. */
+function device(spec: MachineSpec, kind: string, options: string): string {
+  return `${kind}-${machineTypeOf(spec) === 'microvm' ? 'device' : 'pci'},${options}`
+}
+
+/** Hands out SATA ports, and the controllers that they are on. */
+class Ports {
+  #used = 0
+  readonly #builtIn: boolean
+
+  constructor(spec: MachineSpec) {
+    this.#builtIn = machineTypeOf(spec) === 'q35'
+  }
+
+  next(): string {
+    const controller = Math.floor(this.#used / SATA_PORTS)
+    const port = this.#used++ % SATA_PORTS
+    return this.#builtIn && controller === 0 ? `ide.${port}` : `sata${controller}.${port}`
+  }
+
+  controllers(): string[] {
+    const count = Math.ceil(this.#used / SATA_PORTS)
+    const own = Array.from({ length: count }, (_, index) => index).slice(this.#builtIn ? 1 : 0)
+    return own.flatMap((index) => ['-device', `ich9-ahci,id=sata${index}`])
+  }
+}

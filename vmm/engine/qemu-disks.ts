@@ -1,0 +1,134 @@
+import { NO_LIMITS, type DiskLimits } from '../model/hardware'
+import { VmmError } from '../model/errors'
+import { diskSource, fileSource } from '../images/block-source'
+import { cdSource } from './qemu-devices'
+import type { LayerCopies } from './machine'
+import type { LayerStore } from './qemu-layers'
+import { deviceOf, nodeOf } from './qemu-names'
+import type { Qmp } from './qemu-link'
+
+/** A disk of a running machine. */
+export interface LiveDisk {
+  id: string
+  layer: string
+  /** QEMU's path of the part that throttles are set on. */
+  backend: string
+}
+
+/** All disks of a machine share one budget. */
+const LIMIT_GROUP = 'limits'
+
+/** The disks of a running machine: copies of one moment, sizes, limits, CDs. */
+export class QemuDisks {
+  #switched = 0
+
+  constructor(
+    private readonly disks: readonly LiveDisk[],
+    private readonly layers: LayerStore,
+    private readonly owner: string,
+  ) {}
+
+  get files(): string[] {
+    return this.disks.map((disk) => disk.layer)
+  }
+
+  /** Moves the machine, which stands still, to new files on top of those that it writes to; `copies` get the old ones. */
+  async copy(qmp: Qmp, copies: LayerCopies): Promise<void> {
+    const wanted = this.disks.filter((disk) => disk.id in copies)
+    if (wanted.length === 0) return
+    const nodes = await this.#activeNodes(qmp)
+    const prepared: LiveDisk[] = []
+    try {
+      const actions = []
+      for (const disk of wanted) {
+        const file = await this.layers.prepare(disk.layer, this.owner)
+        prepared.push(disk)
+        const overlay = `${nodeOf(disk.id)}-${++this.#switched}-${Date.now() % 1e6}`
+        const options = { discard: 'unmap', ...diskSource('qcow2', fileSource(file)) }
+        await qmp.run('blockdev-add', { 'node-name': overlay, ...options })
+        const node = nodes.get(deviceOf(disk.id)) ?? nodeOf(disk.id)
+        actions.push({ type: 'blockdev-snapshot' as const, data: { node, overlay } })
+      }
+      // all of them or none
+      await qmp.run('transaction', { actions })
+    } catch (error) {
+      for (const disk of prepared) await this.layers.abandon(disk.layer)
+      throw error
+    }
+    for (const disk of wanted) await this.layers.commit(disk.layer, copies[disk.id] ?? '')
+  }
+
+  /** Ends a move that an earlier main began: the machine tells which file it writes to. */
+  async settle(qmp: Qmp): Promise<void> {
+    for (const disk of this.disks) {
+      const pending = await this.layers.pending(disk.layer)
+      if (!pending) continue
+      const files = await this.#activeFiles(qmp)
+      await this.layers.settle(disk.layer, files.get(deviceOf(disk.id)) === pending.next)
+    }
+  }
+
+  /** See `block_set_io_throttle` in QEMU's reference, and its docs/throttle.txt for bursts. */
+  async limit(qmp: Qmp, limits: DiskLimits): Promise<void> {
+    for (const { backend } of this.disks) {
+      await qmp.run('block_set_io_throttle', { id: backend, ...throttles(limits) })
+    }
+  }
+
+  async resize(qmp: Qmp, id: string, bytes: number): Promise<void> {
+    const disk = this.disks.find((each) => each.id === id)
+    if (!disk) throw new VmmError('not-found', 'The running machine has no such disk.', { hint: 'It is not attached.' })
+    const nodes = await this.#activeNodes(qmp)
+    await qmp.run('block_resize', { 'node-name': nodes.get(deviceOf(id)) ?? nodeOf(id), size: bytes })
+    await this.layers.grown(disk.layer, bytes)
+  }
+
+  /** As by hand: open, take out, put in, close. */
+  async changeCd(qmp: Qmp, id: string, path: string | null): Promise<void> {
+    const device = deviceOf(id)
+    const before = (await this.#activeNodes(qmp)).get(device)
+    await qmp.run('blockdev-open-tray', { id: device, force: true })
+    if (before) {
+      await qmp.run('blockdev-remove-medium', { id: device })
+      await qmp.run('blockdev-del', { 'node-name': before })
+    }
+    if (path !== null) {
+      const node = `${nodeOf(id)}-${++this.#switched}-${Date.now() % 1e6}`
+      await qmp.run('blockdev-add', { 'node-name': node, ...cdSource(path) })
+      await qmp.run('blockdev-insert-medium', { id: device, 'node-name': node })
+    }
+    await qmp.run('blockdev-close-tray', { id: device })
+  }
+
+  /** Node of what each device has in it, by the device's name. */
+  async #activeNodes(qmp: Qmp): Promise<Map<string, string>> {
+    const blocks = await qmp.run('query-block', {})
+    return new Map(
+      blocks.flatMap(({ qdev, inserted }) => (inserted ? [[deviceName(qdev), inserted['node-name']]] : [])),
+    )
+  }
+
+  async #activeFiles(qmp: Qmp): Promise<Map<string, string>> {
+    const blocks = await qmp.run('query-block', {})
+    return new Map(blocks.flatMap(({ qdev, inserted }) => (inserted ? [[deviceName(qdev), inserted.file]] : [])))
+  }
+}
+
+/** '/machine/peripheral/dev-disk/virtio-backend' is dev-disk's, and so is 'dev-disk'. */
+function deviceName(qdev: string): string {
+  return /^\/machine\/peripheral\/([^/]+)/.exec(qdev)?.[1] ?? qdev
+}
+
+function throttles(limits: DiskLimits): Record<string, string | number> {
+  const { readBytes, writeBytes, readOps, writeOps, burstTimes, burstSeconds } = { ...NO_LIMITS, ...limits }
+  const set = { bps_rd: readBytes, bps_wr: writeBytes, iops_rd: readOps, iops_wr: writeOps }
+  const bursts = Object.entries(set).flatMap(([name, rate]): [string, number][] =>
+    burstTimes > 1 && rate > 0
+      ? [
+          [`${name}_max`, Math.round(rate * burstTimes)],
+          [`${name}_max_length`, burstSeconds],
+        ]
+      : [],
+  )
+  return { bps: 0, iops: 0, ...set, ...Object.fromEntries(bursts), group: LIMIT_GROUP }
+}

@@ -1,0 +1,209 @@
+import { spawn } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { hostname, release, tmpdir } from 'node:os'
+import path from 'node:path'
+import * as v from 'valibot'
+import { asVmmError, VmmError } from '../model/errors'
+import { ACCELERATORS, type Accelerator, type AcceleratorChoice } from '../model/hardware'
+import { safeText } from '../model/safe-text'
+import { runProgram } from '../images/program'
+import { findQemuProgram, howToInstallQemu } from '../images/qemu-programs'
+import type { AcceleratorVerdict } from './engine'
+import { PROBE_STATUS, probeDisk } from './qemu-probe-guest'
+
+/** The oldest version with everything that is needed: stream links for network cards. */
+const OLDEST = [7, 2] as const
+/** How long the smallest guest may take; it takes a tenth of a second where all is well. */
+const PROBE_WITHIN_MS = 15_000
+/** Best first. What another system would have is not even tried. */
+const CANDIDATES: Partial<Record<NodeJS.Platform, readonly Accelerator[]>> = {
+  linux: ['kvm', 'tcg'],
+  darwin: ['hvf', 'tcg'],
+  win32: ['whpx', 'tcg'],
+}
+/** System calls that QEMU never needs are refused to it, and so to a guest that has broken out into it. */
+export const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'
+
+const Verdict = v.object({ id: v.picklist(ACCELERATORS), works: v.boolean(), reason: v.string() })
+const Remembered = v.object({
+  /** Host, kernel and QEMU that the verdicts are of. */
+  key: v.string(),
+  sandbox: v.boolean(),
+  accelerators: v.array(Verdict),
+})
+
+export interface QemuHost {
+  binary: string
+  /** Such as '7.2.22'. */
+  version: string
+  /** Whether this build can refuse system calls to itself. */
+  sandbox: boolean
+  accelerators: readonly AcceleratorVerdict[]
+}
+
+/** What QEMU there is on this host and what really makes guests fast here. Found out once, and remembered in a file. */
+export class QemuHosts {
+  #finding: Promise<QemuHost> | null = null
+
+  /** `file` is where verdicts are remembered, absolute. */
+  constructor(private readonly file: string) {}
+
+  /** Fails with kind `unsupported`, and says what to install, where there is no QEMU that would do. */
+  find(anew = false): Promise<QemuHost> {
+    if (anew) this.#finding = null
+    this.#finding ??= this.#find(anew).catch((error: unknown) => {
+      this.#finding = null // it may be installed meanwhile
+      throw error
+    })
+    return this.#finding
+  }
+
+  /** The accelerator for a guest: the best one that works, or the one that was chosen if it does. */
+  async choose(choice: AcceleratorChoice): Promise<Accelerator> {
+    const { accelerators } = await this.find()
+    const wanted = accelerators.filter(({ id }) => choice === 'auto' || id === choice)
+    const found = wanted.find(({ works }) => works)
+    if (found) return found.id
+    const why = wanted[0]?.reason ?? 'It is not for this system.'
+    throw new VmmError('unsupported', `The accelerator ${choice} does not work here. ${why}`, {
+      hint: "Choose 'auto' or 'tcg' in the settings of the domain.",
+    })
+  }
+
+  /** A guest has died of its accelerator: it is not chosen again until somebody has it tried anew. */
+  async condemn(accelerator: Accelerator, reason: string): Promise<void> {
+    const host = await this.find()
+    const accelerators = host.accelerators.map((each) =>
+      each.id === accelerator ? { ...each, works: false, reason } : each,
+    )
+    this.#finding = Promise.resolve({ ...host, accelerators })
+    await this.#remember({ key: keyOf(host.binary, host.version), sandbox: host.sandbox, accelerators })
+  }
+
+  async #find(anew: boolean): Promise<QemuHost> {
+    const binary = await findQemuProgram('qemu-system-x86_64')
+    if (binary === null) {
+      throw new VmmError('unsupported', 'QEMU is not installed on this host.', { hint: howToInstallQemu() })
+    }
+    const version = await versionOf(binary)
+    const key = keyOf(binary, version)
+    const remembered = anew ? null : await this.#recall()
+    if (remembered?.key === key) return { binary, version, ...remembered }
+    const sandbox = await hasSandbox(binary)
+    const accelerators = await tryAccelerators(binary, sandbox)
+    await this.#remember({ key, sandbox, accelerators })
+    return { binary, version, sandbox, accelerators }
+  }
+
+  async #recall() {
+    const text = await readFile(this.file, 'utf8').catch(() => '')
+    const read = v.safeParse(v.pipe(v.string(), v.parseJson(), Remembered), text)
+    return read.success ? read.output : null
+  }
+
+  async #remember(found: {
+    key: string
+    sandbox: boolean
+    accelerators: readonly AcceleratorVerdict[]
+  }): Promise<void> {
+    await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 })
+    await writeFile(`${this.file}.partial`, JSON.stringify(found), { mode: 0o600 })
+    await rename(`${this.file}.partial`, this.file)
+  }
+}
+
+function keyOf(binary: string, version: string): string {
+  return [hostname(), release(), binary, version].join('\n')
+}
+
+async function versionOf(binary: string): Promise<string> {
+  const { stdout } = await runProgram(binary, ['--version'])
+  const [version = '', major, minor] = /version (\d+)\.(\d+)(?:\.\d+)?/.exec(stdout) ?? []
+  const found = [Number(major ?? 0), Number(minor ?? 0)]
+  const [oldestMajor, oldestMinor] = OLDEST
+  const fits = (found[0] ?? 0) > oldestMajor || (found[0] === oldestMajor && (found[1] ?? 0) >= oldestMinor)
+  if (fits) return version.replace('version ', '')
+  const shown = version.replace('version ', '') || safeText(stdout.split('\n')[0] ?? '', 60)
+  throw new VmmError(
+    'unsupported',
+    `This host's QEMU is ${shown || 'of an unknown version'}; Vivarium needs ${OLDEST.join('.')} or newer.`,
+    {
+      hint: `Install a newer one. ${howToInstallQemu()}`,
+    },
+  )
+}
+
+/** A build without seccomp does not know the option. */
+async function hasSandbox(binary: string): Promise<boolean> {
+  if (process.platform !== 'linux') return false
+  const { status } = await runProgram(binary, ['-sandbox', SANDBOX, '-machine', 'none', '-version'])
+  return status === 0
+}
+
+async function tryAccelerators(binary: string, sandbox: boolean): Promise<AcceleratorVerdict[]> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'vivarium-probe-'))
+  try {
+    const disk = path.join(folder, 'probe.img')
+    await writeFile(disk, probeDisk(), { mode: 0o600 })
+    const verdicts: AcceleratorVerdict[] = []
+    for (const id of CANDIDATES[process.platform] ?? ['tcg']) {
+      const reason = await bootProbe(binary, id, disk, sandbox).catch(
+        (error: unknown) => asVmmError(error, 'try it').message,
+      )
+      verdicts.push({ id, works: reason === '', reason })
+    }
+    return verdicts
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Boots the smallest guest; why it did not come to its end, or ''. */
+function bootProbe(binary: string, accelerator: Accelerator, disk: string, sandbox: boolean): Promise<string> {
+  const child = spawn(
+    binary,
+    [
+      ...['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'q35', '-m', '32'],
+      ...['-accel', accelerator, '-cpu', cpuOf(accelerator)],
+      ...(sandbox ? ['-sandbox', SANDBOX] : []),
+      ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+      ...[
+        '-blockdev',
+        JSON.stringify({
+          driver: 'raw',
+          'node-name': 'probe',
+          'read-only': true,
+          file: { driver: 'file', filename: disk },
+        }),
+      ],
+      ...['-device', 'virtio-blk-pci,drive=probe,bootindex=0'],
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
+  let said = ''
+  const ended = new Promise<string>((resolve, reject) => {
+    child.on('error', reject)
+    child.stderr.on('data', (bytes: Buffer) => {
+      said = (said + bytes.toString('utf8')).slice(0, 4096)
+      if (/internal error/i.test(said)) child.kill('SIGKILL')
+    })
+    child.on('close', (status) => {
+      if (status === PROBE_STATUS) resolve('')
+      else if (/internal error/i.test(said)) resolve(`A guest on it dies: ${firstLine(said)}.`)
+      else if (status === null) resolve('A guest on it does not come to its end.')
+      else resolve(`QEMU says: ${firstLine(said) || `status ${status}`}.`)
+    })
+  })
+  const timer = setTimeout(() => child.kill('SIGKILL'), PROBE_WITHIN_MS)
+  return ended.finally(() => clearTimeout(timer))
+}
+
+function firstLine(text: string): string {
+  const line = text.split('\n').find((each) => each.trim() !== '') ?? ''
+  return safeText(line.replace(/^.*qemu-system-\w+(\.exe)?: /, '').trim(), 200).replace(/\.$/, '')
+}
+
+/** The processor that a guest sees: the host's own, or all that can be emulated. */
+export function cpuOf(accelerator: Accelerator): string {
+  return accelerator === 'tcg' ? 'max' : 'host'
+}

@@ -1,0 +1,264 @@
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { VmmError } from '../model/errors'
+import type { DiskSpec } from './machine-spec'
+import { requireBase } from './qemu-layer-content'
+import {
+  LAYER_FILE,
+  newId,
+  newLayerRecord,
+  readLayerRecord,
+  writeLayerRecord,
+  type LayerRecord,
+} from './qemu-layer-record'
+import { LayerUse, type Reach } from './qemu-layer-use'
+import { chainOf, contentFile, createOverlay, growOverlay, parentOf, rebaseOverlay } from './qemu-overlay'
+
+/** One disk as a machine opens it. */
+export interface OpenLayer {
+  /** Content files, the one that is written first, each lying upon the next; absolute paths. */
+  files: string[]
+  /** Raw image below them, or null. */
+  base: string | null
+}
+
+/**
+ * The copy-on-write disks of the QEMU engine. A domain's layer is a small record that names content files (qcow2) in
+ * one folder for all domains. A file that two records have come to share is never written again: whoever goes on gets
+ * a new one on top. So a snapshot or a linked clone copies nothing, and reverting or deleting one cannot harm another.
+ */
+export class LayerStore {
+  readonly #use = new LayerUse()
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(private readonly folder: string) {}
+
+  /** Makes the layer ready to be written, creating and growing what is missing. `owner` is the machine's domain. */
+  open(disk: DiskSpec, owner: string): Promise<OpenLayer> {
+    return this.#inTurn(async () => {
+      await requireBase(disk)
+      const record = (await readLayerRecord(disk.layer)) ?? newLayerRecord(disk)
+      const top = record.top ?? (await this.#newTop(record, disk))
+      if (disk.bytes > record.bytes) await growOverlay(contentFile(this.folder, top), disk.bytes)
+      const opened = {
+        ...record,
+        top,
+        parent: null,
+        next: null,
+        bytes: Math.max(record.bytes, disk.bytes),
+        unclean: true,
+      }
+      await this.#write(disk.layer, opened)
+      const files = await chainOf(this.folder, top)
+      this.#use.opened(owner, files)
+      return { files: files.map((file) => contentFile(this.folder, file)), base: record.overBase ? disk.base : null }
+    })
+  }
+
+  /** Takes over the files that a machine of an earlier main has open. */
+  async adopt(layers: readonly string[], owner: string): Promise<void> {
+    for (const layer of layers) {
+      const record = await readLayerRecord(layer)
+      if (record) this.#use.opened(owner, (await this.#reach(record)).files)
+    }
+  }
+
+  /** The machine is gone, however it ended; `clean` is for one that closed its files itself. */
+  async closed(layers: readonly string[], owner: string, clean: boolean): Promise<void> {
+    this.#use.closed(owner)
+    if (clean) {
+      for (const layer of layers) {
+        await this.#inTurn(async () => {
+          const record = await readLayerRecord(layer).catch(() => null) // the domain may be gone with it
+          if (record) await this.#write(layer, { ...record, unclean: false })
+        })
+      }
+    }
+    await this.#inTurn(() => this.#mergeAll())
+  }
+
+  /** Freezes what `from` holds and lets `to` name it too. Nobody may have `from` open. */
+  copy(from: string, to: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const record = await readLayerRecord(from)
+      if (!record) throw missing(from)
+      if (record.top !== null) await this.#write(from, { ...record, top: null, parent: record.top })
+      await this.#write(to, { ...record, id: newId(), top: null, parent: record.top ?? record.parent })
+    })
+  }
+
+  /**
+   * For a machine that runs: a new, empty file on top of the one it writes to. Until `commit` or `abandon` the record
+   * names both, which is true whichever of them the machine writes to.
+   */
+  prepare(layer: string, owner: string): Promise<string> {
+    return this.#inTurn(async () => {
+      const record = await this.#require(layer)
+      if (record.top === null) throw new VmmError('internal', 'The layer of a running machine has no top.')
+      const next = newId()
+      await createOverlay(contentFile(this.folder, next), {
+        bytes: record.bytes,
+        backing: `${record.top}.qcow2`,
+        format: 'qcow2',
+      })
+      await this.#write(layer, { ...record, next })
+      this.#use.opened(owner, [next])
+      return contentFile(this.folder, next)
+    })
+  }
+
+  /** The machine writes to the new file now: `to` gets what the old one holds. */
+  commit(layer: string, to: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const record = await this.#require(layer)
+      const frozen = record.top
+      await this.#write(layer, { ...record, top: record.next, next: null })
+      await this.#write(to, { ...record, id: newId(), top: null, parent: frozen, next: null, unclean: false })
+    })
+  }
+
+  /** The machine has grown its disk. */
+  grown(layer: string, bytes: number): Promise<void> {
+    return this.#inTurn(async () => this.#write(layer, { ...(await this.#require(layer)), bytes }))
+  }
+
+  /** The machine still writes to the old file. */
+  abandon(layer: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const record = await this.#require(layer)
+      await this.#write(layer, { ...record, next: null })
+      if (record.next !== null) await rm(contentFile(this.folder, record.next), { force: true })
+    })
+  }
+
+  /** The two files of a layer whose machine may write to either, or null when nothing was begun. */
+  async pending(layer: string): Promise<{ old: string; next: string } | null> {
+    const record = await readLayerRecord(layer, { raw: true })
+    if (record?.top == null || record.next === null) return null
+    return { old: contentFile(this.folder, record.top), next: contentFile(this.folder, record.next) }
+  }
+
+  /** As `commit`, where nobody asked for a copy in the end. */
+  settle(layer: string, useNext: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      const record = await readLayerRecord(layer, { raw: true })
+      if (record) await this.#write(layer, { ...record, top: useNext ? record.next : record.top, next: null })
+    })
+  }
+
+  /** Puts a record in the place of the one that is there, or of none. */
+  put(layer: string, record: LayerRecord): Promise<void> {
+    return this.#inTurn(async () => {
+      const replaced = await readLayerRecord(layer)
+      await this.#write(layer, record)
+      if (replaced && replaced.id !== record.id) await this.#forget(replaced)
+    })
+  }
+
+  remove(layer: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const record = await readLayerRecord(layer, { raw: true }).catch(() => null) // what cannot be read owns nothing
+      await rm(layer, { force: true })
+      if (record) await this.#forget(record)
+    })
+  }
+
+  /** Learns of every record there is, and removes the files that none of them leads to. */
+  sweep(layers: readonly string[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const records = new Map<string, Reach>()
+      for (const layer of layers) {
+        const record = await readLayerRecord(layer, { raw: true }).catch(() => undefined)
+        if (record === undefined) return // what an unreadable record names is not known, so nothing may be removed
+        if (record) records.set(record.id, await this.#reach(record))
+      }
+      this.#use.tellAll(records)
+      await this.#removeFree(() => true)
+      await this.#mergeAll()
+    })
+  }
+
+  async #newTop(record: LayerRecord, disk: DiskSpec): Promise<string> {
+    const top = newId()
+    await mkdir(this.folder, { recursive: true, mode: 0o700 })
+    const below = record.parent !== null ? { backing: `${record.parent}.qcow2`, format: 'qcow2' as const } : null
+    const raw = record.overBase ? disk.base : null
+    const base = raw === null ? null : { backing: path.relative(this.folder, raw), format: 'raw' as const }
+    await createOverlay(contentFile(this.folder, top), {
+      bytes: Math.max(record.bytes, disk.bytes),
+      ...(below ?? base ?? {}),
+    })
+    return top
+  }
+
+  async #reach({ top, parent, next, kept }: LayerRecord): Promise<Reach> {
+    const heads = [top, parent, next, ...kept].filter((head) => head !== null)
+    const chains = await Promise.all(heads.map((head) => chainOf(this.folder, head).catch(() => [head])))
+    return { heads, files: [...new Set(chains.flat())] }
+  }
+
+  async #forget(record: LayerRecord): Promise<void> {
+    if (!this.#use.isComplete) return
+    const candidates = this.#use.forget(record.id)
+    await this.#removeFree((file) => candidates.includes(file))
+    await this.#mergeAll()
+  }
+
+  /** Removes those of the files in question that nobody needs. */
+  async #removeFree(inQuestion: (file: string) => boolean): Promise<void> {
+    for (const name of await readdir(this.folder).catch(() => [])) {
+      const id = LAYER_FILE.exec(name)?.[1] ?? ''
+      if (inQuestion(id) && !this.#use.isNeeded(id)) await rm(path.join(this.folder, name), { force: true })
+    }
+  }
+
+  /**
+   * A file that no record names and that has but one file upon it is taken up by that one. A crash in between costs
+   * nothing: until it is removed, the lower file is only covered.
+   */
+  async #mergeAll(): Promise<void> {
+    if (!this.#use.isComplete) return
+    for (let pair = await this.#mergeable(); pair; pair = await this.#mergeable()) {
+      await rebaseOverlay(contentFile(this.folder, pair.upper), contentFile(this.folder, pair.lower))
+      this.#use.drop(pair.lower)
+      await rm(contentFile(this.folder, pair.lower), { force: true })
+    }
+  }
+
+  async #mergeable(): Promise<{ upper: string; lower: string } | null> {
+    const upon = new Map<string, string[]>()
+    for (const file of this.#use.files()) {
+      const below = await parentOf(contentFile(this.folder, file)).catch(() => null) // damaged: it stays as it is
+      if (below !== null) upon.set(below, [...(upon.get(below) ?? []), file])
+    }
+    for (const [lower, [upper, ...others]] of upon) {
+      const busy = this.#use.isHead(lower) || this.#use.isOpen(lower)
+      if (upper !== undefined && others.length === 0 && !busy && !this.#use.isOpen(upper)) return { upper, lower }
+    }
+    return null
+  }
+
+  async #write(layer: string, record: LayerRecord): Promise<void> {
+    await writeLayerRecord(layer, record)
+    if (this.#use.isComplete) this.#use.tell(record.id, await this.#reach(record))
+  }
+
+  async #require(layer: string): Promise<LayerRecord> {
+    const record = await readLayerRecord(layer, { raw: true })
+    if (record) return record
+    throw missing(layer)
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+function missing(layer: string): VmmError {
+  return new VmmError('damaged', 'The disk of the domain is missing.', {
+    hint: 'Revert to a snapshot.',
+    context: { layer },
+  })
+}

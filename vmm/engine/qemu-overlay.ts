@@ -1,0 +1,62 @@
+import { basename, dirname, join } from 'node:path'
+import { withDiskFile } from '../images/disk-file'
+import { readQcow2 } from '../images/qcow2'
+import { runQemuImg } from '../images/qemu-img'
+import { LAYER_FILE } from './qemu-layer-record'
+
+/**
+ * Content files and what they lie upon. Their headers name it, by plain name for another content file and by a path
+ * relative to their folder for a raw image, so that a data folder can be moved. Machines never read that: they are
+ * given the whole graph.
+ */
+export async function createOverlay(
+  file: string,
+  { bytes, backing, format }: { bytes: number; backing?: string; format?: 'qcow2' | 'raw' },
+): Promise<void> {
+  // -u: what lies below is ours, and is not opened to find out how large it is
+  const below = backing !== undefined && format !== undefined ? ['-u', '-b', backing, '-F', format] : []
+  const args = ['create', '-q', '-f', 'qcow2', '-o', 'lazy_refcounts=off', ...below, file, String(bytes)]
+  await runQemuImg(args, 'make the disk', { cwd: dirname(file) })
+}
+
+/** Makes a disk that no machine has open larger. */
+export async function growOverlay(file: string, bytes: number): Promise<void> {
+  await runQemuImg(['resize', '-q', '-f', 'qcow2', file, String(bytes)], 'grow the disk', {})
+}
+
+/**
+ * Brings what `lower` holds into `upper`, which lies upon it, and lays that upon what `lower` lies upon. Until its
+ * header is changed at the very end `upper` reads the same as before, and afterwards too.
+ */
+export async function rebaseOverlay(upper: string, lower: string): Promise<void> {
+  const { backing } = await headerOf(lower)
+  const below = backing ? ['-b', backing.name, '-F', backing.format] : ['-b', '']
+  await runQemuImg(['rebase', '-q', '-f', 'qcow2', ...below, basename(upper)], 'merge the disk', {
+    cwd: dirname(upper),
+  })
+}
+
+/** The id of the content file that `file` lies upon, or null. */
+export async function parentOf(file: string): Promise<string | null> {
+  const { backing } = await headerOf(file)
+  return (backing && LAYER_FILE.exec(backing.name)?.[1]) ?? null
+}
+
+function headerOf(file: string) {
+  return withDiskFile(file, dirname(file), readQcow2)
+}
+
+/** The path of a content file. */
+export function contentFile(folder: string, id: string): string {
+  return join(folder, `${id}.qcow2`)
+}
+
+/** The ids of the content files from `top` down, each lying upon the next. */
+export async function chainOf(folder: string, top: string): Promise<string[]> {
+  const files: string[] = []
+  for (let file: string | null = top; file !== null && !files.includes(file);) {
+    files.push(file)
+    file = await parentOf(contentFile(folder, file))
+  }
+  return files
+}

@@ -1,0 +1,119 @@
+import { execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { VmmError } from '../model/errors'
+import { safeText } from '../model/safe-text'
+import { RUN_FILES } from './qemu-names'
+
+/** How much of QEMU's own words is told of a failure, characters. */
+const LAST_WORDS = 600
+const LOOK_EVERY_MS = 50
+
+/** A version 8 UUID (RFC 9562) that follows from a domain's id: what a machine tells when it is asked who it is. */
+export function machineUuid(domainId: string): string {
+  const hex = createHash('sha256').update(`machine ${domainId}`).digest('hex')
+  const variant = ((parseInt(hex.slice(16, 17), 16) & 3) | 8).toString(16)
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `${variant}${hex.slice(17, 20)}`]
+  return [...parts, hex.slice(20, 32)].join('-')
+}
+
+/**
+ * A QEMU process that outlives this one. It runs in a folder of its own, where its sockets, its log and its pid file
+ * are. A pid is never believed by itself: the command line of the process must name the machine's UUID.
+ */
+export class QemuProcess {
+  private constructor(
+    readonly pid: number,
+    private readonly folder: string,
+    private readonly uuid: string,
+    /** Resolves when the process is gone. */
+    readonly gone: Promise<void>,
+  ) {}
+
+  /** Starts the command in `folder`, which is emptied first. */
+  static async start(command: readonly string[], folder: string, uuid: string): Promise<QemuProcess> {
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const log = await open(path.join(folder, RUN_FILES.log), 'a', 0o600)
+    try {
+      const [program = '', ...args] = command
+      const child = spawn(program, args, {
+        cwd: folder,
+        detached: true, // it goes on when this process is ended with its group
+        stdio: ['ignore', log.fd, log.fd],
+        env: { PATH: process.env.PATH, HOME: folder, TMPDIR: process.env.TMPDIR, LC_ALL: 'C' },
+      })
+      const gone = new Promise<void>((resolve) => {
+        child.once('exit', () => resolve())
+        child.once('error', () => resolve())
+      })
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve)
+        child.once('error', (error) =>
+          reject(new VmmError('engine', `QEMU could not be started: ${error.message}`, { cause: error })),
+        )
+      })
+      child.unref()
+      return new QemuProcess(child.pid ?? 0, folder, uuid, gone)
+    } finally {
+      await log.close()
+    }
+  }
+
+  /** The process that an earlier main started in `folder`, if it lives. */
+  static async find(folder: string, uuid: string): Promise<QemuProcess | null> {
+    const text = await readFile(path.join(folder, RUN_FILES.pid), 'utf8').catch(() => '')
+    const pid = Number(/^\d{1,10}\s*$/.exec(text)?.[0] ?? NaN)
+    if (!Number.isInteger(pid) || !(await isOurs(pid, uuid))) return null
+    return new QemuProcess(pid, folder, uuid, untilGone(pid, uuid))
+  }
+
+  /** Ends the process at once, and resolves when it is gone. */
+  async kill(): Promise<void> {
+    if (await isOurs(this.pid, this.uuid)) signal(this.pid, 'SIGKILL')
+    await this.gone
+  }
+
+  /** What QEMU said last, for people. */
+  lastWords(): Promise<string> {
+    return QemuProcess.lastWordsIn(this.folder)
+  }
+
+  /** The same of a process that is gone. */
+  static async lastWordsIn(folder: string): Promise<string> {
+    const text = await readFile(path.join(folder, RUN_FILES.log), 'utf8').catch(() => '')
+    return safeText(text.slice(-LAST_WORDS).trim().split('\n').join(' / '), LAST_WORDS)
+  }
+}
+
+async function untilGone(pid: number, uuid: string): Promise<void> {
+  // the child of another process cannot be waited for
+  while (signal(pid, 0) && (await isOurs(pid, uuid))) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS).unref())
+  }
+}
+
+function signal(pid: number, which: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, which)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether the process is a machine of this UUID; a dead one that nobody has waited for has no command line. */
+async function isOurs(pid: number, uuid: string): Promise<boolean> {
+  return (await commandLineOf(pid)).includes(uuid)
+}
+
+async function commandLineOf(pid: number): Promise<string> {
+  if (process.platform === 'linux') return await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')
+  const ps = promisify(execFile)
+  return await ps('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).then(
+    ({ stdout }) => stdout,
+    () => '',
+  )
+}

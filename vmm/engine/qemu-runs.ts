@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto'
+import { lstat, mkdir } from 'node:fs/promises'
+import { tmpdir, userInfo } from 'node:os'
+import path from 'node:path'
+import { asVmmError, VmmError } from '../model/errors'
+import type { MachineSpec } from './machine-spec'
+import { qemuCommand } from './qemu-command'
+import { QemuDisks } from './qemu-disks'
+import type { QemuHosts } from './qemu-host'
+import type { LayerStore, OpenLayer } from './qemu-layers'
+import { QemuLink } from './qemu-link'
+import { QemuMachine } from './qemu-machine'
+import { backendOf, hasScreen, RUN_FILES } from './qemu-names'
+import { QemuPort } from './qemu-port'
+import { machineUuid, QemuProcess } from './qemu-process'
+import { readRunRecord, writeRunRecord, type RunRecord } from './qemu-run-record'
+import { QemuScreen } from './qemu-screen'
+import { startFailure } from './qemu-start-failure'
+import { clearJobs, loadState } from './qemu-state'
+import { ensureUefiVariables, uefiCode } from './qemu-uefi'
+import type { Accelerator } from '../model/hardware'
+
+/** The path of a socket may have 107 bytes on Linux and 103 on macOS. */
+const SOCKET_PATH_LIMIT = 103
+const LONGEST_SOCKET = 'console.sock'
+/** How long a machine of an earlier main may take to answer, milliseconds. */
+const ADOPTED_WITHIN_MS = 10_000
+
+/** States in which a machine stands still for a reason that resuming would not mend. */
+const HELD = ['io-error', 'internal-error', 'guest-panicked', 'shutdown']
+
+/** Starts QEMU processes, and finds those that an earlier main has left. */
+export class QemuRuns {
+  constructor(
+    private readonly root: string,
+    private readonly hosts: QemuHosts,
+    private readonly layers: LayerStore,
+  ) {}
+
+  async start(spec: MachineSpec, signal?: AbortSignal): Promise<QemuMachine> {
+    const { binary, sandbox } = await this.hosts.find()
+    const accelerator = await this.hosts.choose(spec.accelerator)
+    const uuid = machineUuid(spec.domainId)
+    const folder = await this.#folder(spec.domainId)
+    await (await QemuProcess.find(folder, uuid))?.kill() // nobody knows of it any more
+    const code = spec.firmware === 'uefi' ? await uefiCode() : null
+    if (code !== null) await ensureUefiVariables(spec.uefiVariables)
+    const layers = await this.#openLayers(spec)
+    let process: QemuProcess | null = null
+    try {
+      const parts = { binary, sandbox, accelerator, uuid, layers, uefiCode: code }
+      process = await QemuProcess.start(qemuCommand(spec, parts), folder, uuid)
+      const record: RunRecord = {
+        name: spec.name,
+        accelerator,
+        screen: hasScreen(spec),
+        disks: spec.disks.map(({ id, layer }) => ({ id, layer, backend: backendOf(id, spec) })),
+      }
+      await writeRunRecord(folder, record)
+      return await this.#bringUp(spec, record, process, folder, signal)
+    } catch (error) {
+      await process?.kill()
+      await this.layers.closed(layersOf(spec), spec.domainId, true)
+      throw signal?.aborted ? new VmmError('cancelled', 'The start was cancelled.', { cause: error }) : error
+    }
+  }
+
+  /** The machine that lives on, or why there is none, one sentence. */
+  async adopt(domainId: string, { paused }: { paused: boolean }): Promise<QemuMachine | string> {
+    const folder = await this.#folder(domainId)
+    const uuid = machineUuid(domainId)
+    const [record, process] = await Promise.all([readRunRecord(folder), QemuProcess.find(folder, uuid)])
+    if (!process) return await lastWordsIn(folder)
+    try {
+      if (!record) throw new VmmError('damaged', 'Its run record cannot be read.')
+      const link = await QemuLink.open(path.join(folder, RUN_FILES.qmp), process, ADOPTED_WITHIN_MS)
+      const { UUID } = await link.run('query-uuid', {})
+      if (UUID !== uuid) throw new VmmError('denied', 'Another machine answers in its place.')
+      const { status, running } = await link.run('query-status', {})
+      if (status === 'prelaunch' || status === 'inmigrate')
+        throw new VmmError('engine', 'It had not finished starting.')
+      await this.layers.adopt(
+        record.disks.map((disk) => disk.layer),
+        domainId,
+      )
+      const machine = await this.#machine(domainId, record, process, link, folder, true)
+      await clearJobs(link)
+      await new QemuDisks(record.disks, this.layers, domainId).settle(link)
+      await machine.begin(running)
+      if (!paused && !running && !HELD.includes(status)) await machine.resume()
+      return machine
+    } catch (error) {
+      await process.kill()
+      return `Its machine could not be taken over and was ended: ${asVmmError(error, 'reach it').message}`
+    }
+  }
+
+  /** Ends the machine of a domain that there is not any more. */
+  async end(domainId: string): Promise<void> {
+    await (await QemuProcess.find(path.join(this.root, domainId), machineUuid(domainId)))?.kill()
+  }
+
+  async #bringUp(
+    spec: MachineSpec,
+    record: RunRecord,
+    process: QemuProcess,
+    folder: string,
+    signal: AbortSignal | undefined,
+  ): Promise<QemuMachine> {
+    const abort = () => void process.kill()
+    signal?.addEventListener('abort', abort)
+    try {
+      const link = await QemuLink.open(path.join(folder, RUN_FILES.qmp), process)
+      const machine = await this.#machine(spec.domainId, record, process, link, folder, false)
+      await machine.begin(false)
+      await machine.setDiskLimits(spec.diskLimits)
+      if (spec.resumeFrom !== null) await loadState(link, spec.resumeFrom, folder)
+      if (signal?.aborted) throw new VmmError('cancelled', 'The start was cancelled.')
+      await machine.resume()
+      return machine
+    } catch (error) {
+      const { kind } = asVmmError(error, 'start the machine')
+      if (kind !== 'engine' || signal?.aborted) throw error
+      throw startFailure(await process.lastWords(), error)
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  async #machine(
+    domainId: string,
+    record: RunRecord,
+    process: QemuProcess,
+    link: QemuLink,
+    folder: string,
+    adopted: boolean,
+  ): Promise<QemuMachine> {
+    const log = path.join(folder, RUN_FILES.consoleLog)
+    const consolePath = path.join(folder, RUN_FILES.console)
+    const disks = new QemuDisks(record.disks, this.layers, domainId)
+    return new QemuMachine({
+      process,
+      link,
+      console: adopted ? await QemuPort.openLogged(consolePath, log) : await QemuPort.open(consolePath, log),
+      agent: await QemuPort.open(path.join(folder, RUN_FILES.agent), null),
+      display: record.screen ? new QemuScreen(folder, link) : null,
+      disks,
+      accelerator: record.accelerator,
+      onAcceleratorFailure: (reason) => void this.hosts.condemn(record.accelerator as Accelerator, reason),
+      onEnd: (clean) => this.layers.closed(disks.files, domainId, clean),
+    })
+  }
+
+  async #openLayers(spec: MachineSpec): Promise<OpenLayer[]> {
+    const opened: OpenLayer[] = []
+    for (const disk of spec.disks) opened.push(await this.layers.open(disk, spec.domainId))
+    return opened
+  }
+
+  /** Where a machine's sockets, records and logs are: in the data folder, or, where that is too long, in a private one. */
+  async #folder(domainId: string): Promise<string> {
+    const folder = path.join(this.root, domainId)
+    if (Buffer.byteLength(path.join(folder, LONGEST_SOCKET)) <= SOCKET_PATH_LIMIT) return folder
+    const hash = createHash('sha256').update(folder).digest('hex').slice(0, 24)
+    const place = path.join(tmpdir(), `vivarium-run-${hash}`)
+    await mkdir(place, { mode: 0o700 }).catch(() => undefined) // it is there: whose it is, is looked at below
+    const found = await lstat(place)
+    const ours = process.platform === 'win32' || (found.uid === userInfo().uid && (found.mode & 0o077) === 0)
+    if (found.isDirectory() && ours) return path.join(place, 'run')
+    throw new VmmError('denied', 'The temporary folder for the machine belongs to somebody else.', {
+      hint: 'Choose a data folder with a shorter path.',
+      context: { place },
+    })
+  }
+}
+
+function layersOf(spec: MachineSpec): string[] {
+  return spec.disks.map((disk) => disk.layer)
+}
+
+async function lastWordsIn(folder: string): Promise<string> {
+  const words = await QemuProcess.lastWordsIn(folder)
+  return words ? `Its machine ended meanwhile. QEMU said last: ${words}` : 'Its machine ended meanwhile.'
+}
