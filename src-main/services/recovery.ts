@@ -68,8 +68,9 @@ async function adoptOrBury(domain: Domain, parts: RecoveryParts): Promise<void> 
   const paused = domain.record.state === 'paused'
   const engine = engines.find(domain.record.spec.engine)
   const machine = engine ? await engine.adopt(domain.id, { paused }) : 'Its engine is not part of this version.'
-  if (typeof machine === 'string') return await bury(domain, machine, parts)
-  if (engine) {
+  if (typeof machine === 'string') {
+    await bury(domain, machine, parts)
+  } else if (engine) {
     const run = new GuestRun(machine, runOptions(domain, engine, images))
     supervisor.watch(domain, run)
     if (!paused) supervisor.awaitBoot(domain, run, null)
