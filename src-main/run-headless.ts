@@ -69,8 +69,8 @@ function nextSignal(): Promise<string> {
   })
 }
 
-/** Resolves when there has been nothing to do for a while. */
-function idle(services: Services): Promise<string> {
+/** Resolves when there has been nothing to do for a while; a machine that goes on without main is nothing to do. */
+export function idle(services: Pick<Services, 'busy'>): Promise<string> {
   return new Promise((resolve) => {
     let since = Date.now()
     const check = setInterval(() => {

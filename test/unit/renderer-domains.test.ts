@@ -1,56 +1,18 @@
 // @vitest-environment happy-dom
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { VmmError, type ContractEvent, type DomainView, type TaskView } from '../../src-main/contract'
+import { type ContractEvent, type TaskView } from '../../src-main/contract'
 import { arrangeDomains, matches, neighbour } from '../../src-renderer/composables/arrange-domains'
 import { judge } from '../../src-renderer/composables/useVerbs'
-import type { Connection, ConnectionListener } from '../../src-renderer/connection'
 import { useApp } from '../../src-renderer/stores/app'
 import { useDomains } from '../../src-renderer/stores/domains'
 import { useNotices } from '../../src-renderer/stores/notices'
 import { useTasks } from '../../src-renderer/stores/tasks'
 import { freeName, useTrial } from '../../src-renderer/stores/trial'
-import { capabilitiesView } from '../../src-main/services/domain-view'
-import { NO_CAPABILITIES } from '../../vmm/model/capabilities'
-import { NO_LIMITS, PLAIN_HARDWARE } from '../../vmm/model/hardware'
+import { scriptedConnection } from '../support/scripted-connection'
+import { domainView, NOTHING } from '../support/views'
 
-const nothing = capabilitiesView(NO_CAPABILITIES)
-const everything = { ...nothing, pause: true, save: true, liveSnapshot: true, instantStart: true }
-
-function domain(fields: Partial<DomainView>): DomainView {
-  return {
-    id: fields.name ?? 'd',
-    name: 'd',
-    group: '',
-    notes: '',
-    state: 'off',
-    stateReason: '',
-    engine: 'embedded',
-    isolation: 'wasm',
-    capabilities: everything,
-    imageId: 'starter',
-    imageName: 'Debian starter',
-    imageKind: 'starter',
-    memoryMiB: 128,
-    diskMiB: 0,
-    ...PLAIN_HARDWARE,
-    diskLimits: NO_LIMITS,
-    template: false,
-    runningOn: '',
-    memoryNowMiB: null,
-    instantStart: true,
-    startedInstantly: false,
-    ephemeral: false,
-    mac: '',
-    agent: 'ready',
-    createdAt: 0,
-    startedAt: null,
-    taskId: null,
-    screen: false,
-    snapshotCount: 0,
-    ...fields,
-  }
-}
+const domain = domainView
 
 function task(fields: Partial<TaskView>): TaskView {
   return {
@@ -141,7 +103,7 @@ describe('verbs', () => {
   })
 
   it('are refused where the engine cannot do them, with the reason', () => {
-    const capabilities = nothing
+    const capabilities = NOTHING
     for (const verb of ['pause', 'save', 'snapshot'] as const) {
       const verdict = judge(verb, domain({ state: 'running', capabilities }))
       expect(verdict.allowed).toBe(false)
@@ -150,21 +112,6 @@ describe('verbs', () => {
     expect(judge('snapshot', domain({ state: 'off', capabilities })).allowed).toBe(true)
   })
 })
-
-/** A connection whose answers the test gives. */
-function scripted(answers: Record<string, (args: never) => unknown>): (listener: ConnectionListener) => Connection {
-  return (listener) => {
-    listener.onStatus({ phase: 'open' })
-    return {
-      call: async (name: string, args: unknown) => {
-        const answer = answers[name]
-        if (!answer) throw new VmmError('not-found', `no ${name}`)
-        return answer(args as never) as never
-      },
-      retryNow() {},
-    } as Connection
-  }
-}
 
 describe('stores', () => {
   let send: (event: ContractEvent) => void
@@ -189,7 +136,7 @@ describe('stores', () => {
     useTrial()
     app.connect((listener) => {
       send = listener.onEvent
-      const connection = scripted(answers)(listener)
+      const connection = scriptedConnection(answers)(listener)
       return { ...connection, call: (name, args) => (calls.push(name), connection.call(name, args)) }
     })
     await new Promise((read) => setTimeout(read))
