@@ -22,6 +22,7 @@ interface Waiting {
 /** Main's end of an embedded machine: requests and replies by number, serial bytes, and how it ended. */
 export class EmbeddedMachine implements Machine {
   readonly pid: number | undefined
+  readonly startedAt = Date.now()
   readonly accelerator = ''
   readonly console: SerialPort
   readonly agentPort: SerialPort

@@ -33,6 +33,8 @@ export type LayerCopies = Readonly<Record<string, string>>
 /** The live run of a domain. Every method fails with kind `engine` once the machine has ended. */
 export interface Machine {
   readonly pid: number | undefined
+  /** Milliseconds since the Unix epoch; an adopted machine has kept its own. */
+  readonly startedAt: number
   /** How it is made fast, such as 'kvm' or 'tcg'; empty where there is no choice. */
   readonly accelerator: string
   /** Root shell or boot console. */

@@ -25,6 +25,8 @@ export interface QemuMachineParts {
   display: Display | null
   disks: QemuDisks
   accelerator: string
+  /** Milliseconds since the Unix epoch. */
+  startedAt: number
   /** The accelerator has failed under the guest. */
   onAcceleratorFailure(reason: string): void
   /** The machine is gone; `clean` when it closed its files itself. */
@@ -34,6 +36,7 @@ export interface QemuMachineParts {
 /** A machine of QEMU, started by this main or by an earlier one. */
 export class QemuMachine implements Machine {
   readonly pid: number
+  readonly startedAt: number
   readonly accelerator: string
   readonly console: SerialPort
   readonly agentPort: SerialPort
@@ -54,6 +57,7 @@ export class QemuMachine implements Machine {
     const { process, link, console, agent, display, accelerator } = parts
     this.pid = process.pid
     this.accelerator = accelerator
+    this.startedAt = parts.startedAt
     this.console = console
     this.agentPort = agent
     this.display = display

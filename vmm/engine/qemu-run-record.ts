@@ -9,6 +9,8 @@ const RunRecord = v.object({
   /** Of the domain, for people. */
   name: v.string(),
   accelerator: v.string(),
+  /** Milliseconds since the Unix epoch. */
+  startedAt: v.number(),
   screen: v.boolean(),
   disks: v.array(v.object({ id: v.string(), layer: v.string(), backend: v.string() })),
 })

@@ -53,6 +53,7 @@ export class QemuRuns {
       const record: RunRecord = {
         name: spec.name,
         accelerator,
+        startedAt: Date.now(),
         screen: hasScreen(spec),
         disks: spec.disks.map(({ id, layer }) => ({ id, layer, backend: backendOf(id, spec) })),
       }
@@ -146,6 +147,7 @@ export class QemuRuns {
       display: record.screen ? new QemuScreen(folder, link) : null,
       disks,
       accelerator: record.accelerator,
+      startedAt: record.startedAt,
       onAcceleratorFailure: (reason) => void this.hosts.condemn(record.accelerator as Accelerator, reason),
       onEnd: (clean) => this.layers.closed(disks.files, domainId, clean),
     })

@@ -36,7 +36,8 @@ export interface StartOptions extends GuestRunOptions {
 
 /** One run of a guest: its machine, its agent and its console, from start to end. */
 export class GuestRun {
-  startedAt = Date.now()
+  /** Of the last boot, milliseconds since the Unix epoch. */
+  startedAt: number
   readonly ended: Promise<MachineEnd>
   agentState: AgentState
   /** Whether anything was typed into the console or run in the guest. */
@@ -52,6 +53,7 @@ export class GuestRun {
     private readonly options: GuestRunOptions,
   ) {
     machine.console.onData((bytes) => options.scrollback.append(bytes))
+    this.startedAt = machine.startedAt
     this.#agent = options.agent === 'none' ? null : new GuestAgent(machine.agentPort)
     this.#commands = this.#agent ? new GuestCommands(this.#agent) : null
     this.agentState = options.agent === 'own' ? 'waiting' : 'none'
