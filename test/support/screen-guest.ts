@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { writeScreenFloppy } from './screen-floppy'
-import { finish, until, type Call } from './vivarium'
+import { finish, type Call } from './vivarium'
 
 /** A running domain of the guest that speaks to its screen; `folder` is for its image. */
 export async function startScreenDomain(call: Call, folder: string, name = 'pictures'): Promise<string> {
@@ -10,8 +10,17 @@ export async function startScreenDomain(call: Call, folder: string, name = 'pict
   const { resultId: imageId } = await finish(call, call('images.import', { sources: [{ path }], kind: 'floppy' }))
   const { id } = await call('domains.create', { spec: { name, engine: 'embedded', imageId, memoryMiB: 32 } })
   await finish(call, call('domains.start', { id }))
-  await until(call, id, (domain) => domain.screen)
+  await serialOutput(call, id, 'R')
   return id
+}
+
+/** Resolves when the guest has written `letter` to its serial port. */
+export async function serialOutput(call: Call, id: string, letter: string): Promise<void> {
+  for (let offset = 0, said = ''; !said.includes(letter);) {
+    const chunk = await call('console.read', { id, offset, waitMs: 5000 })
+    said = Buffer.from(chunk.bytes).toString('latin1')
+    offset = chunk.offset + chunk.bytes.byteLength
+  }
 }
 
 export const canvasOf = (page: Page) => page.getByTestId('screen').locator('canvas')

@@ -12,9 +12,22 @@ interface V86Card {
   image_data: object | null
   /** Forgets what was drawn already. */
   complete_redraw(): void
+  /** The card begins the next picture, and says so in its status register until that is read. */
+  update_vertical_retrace(): void
+  port3DA_read(): number
   /** Draws what changed in a graphical mode, and calls the screen's `update_buffer`. */
   screen_fill_buffer(): void
 }
+
+interface V86Cpu {
+  devices: { vga: V86Card }
+  io: { register_read(port: number, device: object, read: () => number): void }
+}
+
+/** Ports of the status register, for colour and for monochrome. */
+const STATUS_PORTS = [0x3da, 0x3ba]
+/** Time between two pictures of a real card, milliseconds. */
+const RETRACE_MS = 1000 / 60
 
 /** A part of a picture that the card hands over, placed as canvas's putImageData places it. */
 interface Layer {
@@ -45,6 +58,7 @@ export class EmbeddedScreen {
   readonly #text = new VgaText()
   #card: V86Card | null = null
   #stale = true
+  #retracedAt = 0
 
   /** To be called before v86 makes its graphics card. */
   static prepare(): void {
@@ -53,9 +67,21 @@ export class EmbeddedScreen {
 
   /** Becomes the screen of `emulator`, which must not have run or been restored yet. */
   attach(emulator: Emulator): void {
-    const { vga } = (emulator as unknown as { v86: { cpu: { devices: { vga: V86Card } } } }).v86.cpu.devices
+    const { devices, io } = (emulator as unknown as { v86: { cpu: V86Cpu } }).v86.cpu
+    const { vga } = devices
     vga.screen = this.#adapter()
+    for (const port of STATUS_PORTS) io.register_read(port, vga, () => this.#readStatus(vga))
     this.#card = vga
+  }
+
+  /** A guest that waits for the vertical retrace gets it in its time, whether or not somebody looks. */
+  #readStatus(card: V86Card): number {
+    const now = performance.now()
+    if (card.graphical_mode && now - this.#retracedAt >= RETRACE_MS) {
+      this.#retracedAt = now
+      card.update_vertical_retrace()
+    }
+    return card.port3DA_read()
   }
 
   /** Brings the framebuffer up to date. */
