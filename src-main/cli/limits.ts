@@ -1,9 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { NO_LIMITS, type DiskLimits, type LoadView } from '../contract'
 import { findDomain } from './find'
 import { given, wholeNumber } from './options'
 import type { CliSession } from './session'
 import { sizeText, table } from './text'
+
+const ASK_EVERY_MS = 500
+const ASK_AT_MOST = 10
 
 interface LimitOptions {
   read?: number
@@ -43,9 +47,20 @@ export function addLimitsCommand(program: Command, cli: CliSession): void {
       const limits = asked
         ? (await cli.call('domains.update', { id, patch: { diskLimits: wanted } })).diskLimits
         : wanted
-      const measured = (await cli.call('domains.load', { id })).at(-1) ?? null
+      const measured = await measure(cli, id)
       cli.print({ limits, measured }, limitsText(limits, measured))
     })
+}
+
+/** The last sample; a main that has just found a running machine again takes a moment to have one. */
+async function measure(cli: CliSession, id: string): Promise<LoadView | null> {
+  for (let asked = 1; ; asked++) {
+    const last = (await cli.call('domains.load', { id })).at(-1)
+    if (last) return last
+    const { state } = await cli.call('domains.get', { id })
+    if (state !== 'running' || asked === ASK_AT_MOST) return null
+    await sleep(ASK_EVERY_MS)
+  }
 }
 
 /** Limits beside what is measured now. */

@@ -8,6 +8,7 @@ const EVERY_MS = 10_000
 export function reachable(interfaces: readonly InterfaceView[]): string[] {
   const all = interfaces
     .flatMap(({ addresses }) => addresses)
+    .map((address) => address.replace(/\/\d+$/, ''))
     .filter((address) => !/^(127\.|::1$|fe80:)/i.test(address))
   return [...all.filter((address) => !address.includes(':')), ...all.filter((address) => address.includes(':'))]
 }

@@ -40,9 +40,9 @@ export function judge(verb: Verb, domain: DomainView): VerbVerdict {
   return verdict
 }
 
-/** The disk that a failure calls damaged, or null: failures name it among their facts. */
+/** The disk that a failure calls damaged and that can be mended, or null: failures name it among their facts. */
 export function damagedDisk({ kind, detail }: FailureView): string | null {
-  if (kind !== 'damaged') return null
+  if (kind !== 'damaged' || /^repairable: false$/m.test(detail)) return null
   return /^disk: (disk\d{0,2})$/m.exec(detail)?.[1] ?? null
 }
 
