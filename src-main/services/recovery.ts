@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
+import { isMachine, type Machine, type MachineEnd } from '../../vmm/engine/machine'
 import { GuestRun } from '../../vmm/machine/guest-run'
 import type { DomainState } from '../../vmm/model/domain'
 import type { Storage } from '../../storage'
@@ -67,20 +68,25 @@ async function adoptOrBury(domain: Domain, parts: RecoveryParts): Promise<void> 
   const { domains, engines, images, journal, supervisor } = parts
   const paused = domain.record.state === 'paused'
   const engine = engines.find(domain.record.spec.engine)
-  const machine = engine ? await engine.adopt(domain.id, { paused }) : 'Its engine is not part of this version.'
-  if (typeof machine === 'string') {
-    await bury(domain, machine, parts)
-  } else if (engine) {
-    const run = new GuestRun(machine, runOptions(domain, engine, images))
-    supervisor.watch(domain, run)
-    if (!paused) supervisor.awaitBoot(domain, run, null)
-    await domains.store(domain, paused ? {} : { state: 'running', stateReason: '', stateVersion: '' })
-    await journal.info(domain.id, 'domain.adopted', `${domain.name} ran on while Vivarium was not running.`)
-  }
+  const outcome: Machine | MachineEnd = engine
+    ? await engine.adopt(domain.id, { paused })
+    : { how: 'crashed', reason: 'Its engine is not part of this version.' }
+  if (!isMachine(outcome)) return bury(domain, outcome, parts)
+  if (!engine) return
+  const run = new GuestRun(outcome, runOptions(domain, engine, images))
+  supervisor.watch(domain, run)
+  if (!paused) supervisor.awaitBoot(domain, run, null)
+  await domains.store(domain, paused ? {} : { state: 'running', stateReason: '', stateVersion: '' })
+  await journal.info(domain.id, 'domain.adopted', `${domain.name} ran on while Vivarium was not running.`)
 }
 
-async function bury(domain: Domain, why: string, { domains, journal }: RecoveryParts): Promise<void> {
-  const reason = `Vivarium ended while this domain was ${domain.record.state}. ${why}`
+async function bury(domain: Domain, end: MachineEnd, { domains, journal }: RecoveryParts): Promise<void> {
+  if (end.how === 'powered-off') {
+    await domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
+    await journal.info(domain.id, 'domain.powered-off', `${domain.name} powered off while Vivarium was not running.`)
+    return
+  }
+  const reason = `Vivarium ended while this domain was ${domain.record.state}. ${end.reason}`
   await domains.store(domain, { state: 'crashed', stateReason: reason, stateVersion: '' })
   await journal.error(domain.id, 'domain.crashed', `${domain.name}: ${reason}`)
 }

@@ -7,6 +7,7 @@ import { EmbeddedMachine } from './embedded-machine'
 import { checkStateFile } from './embedded-state'
 import type { BlockSource } from '../images/block-source'
 import type { DiskCondition, Engine, EngineVerdict, FileWork } from './engine'
+import type { MachineEnd } from './machine'
 import type { DiskSpec, MachineSpec } from './machine-spec'
 import type { SpawnGuest } from './guest-process'
 
@@ -100,8 +101,8 @@ export class EmbeddedEngine implements Engine {
     return Promise.resolve([])
   }
 
-  adopt(): Promise<string> {
-    return Promise.resolve('Its guest process ended with Vivarium.')
+  adopt(): Promise<MachineEnd> {
+    return Promise.resolve({ how: 'crashed', reason: 'Its guest process ended with Vivarium.' })
   }
 
   async sweep(): Promise<void> {}

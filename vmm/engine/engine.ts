@@ -2,7 +2,7 @@ import type { EngineCapabilities } from '../model/capabilities'
 import type { EngineId, Isolation } from '../model/domain'
 import type { BlockSource } from '../images/block-source'
 import type { Accelerator } from '../model/hardware'
-import type { Machine } from './machine'
+import type { Machine, MachineEnd } from './machine'
 import type { DiskSpec, MachineSpec } from './machine-spec'
 
 export interface EngineVerdict {
@@ -87,10 +87,10 @@ export interface Engine {
    */
   start(spec: MachineSpec, signal?: AbortSignal): Promise<Machine>
   /**
-   * The machine of a domain that an earlier main started and that still lives, or why there is none, one sentence.
+   * The machine of a domain that an earlier main started and that still lives, or how it has ended.
    * What that main had begun with it is ended; it goes on running unless it is to stay paused.
    */
-  adopt(domainId: string, options: { paused: boolean }): Promise<Machine | string>
+  adopt(domainId: string, options: { paused: boolean }): Promise<Machine | MachineEnd>
   /** After a start of Vivarium: ends machines and removes content that nothing names. All there is, is named. */
   sweep(known: { domainIds: ReadonlySet<string>; layers: readonly string[] }): Promise<void>
 }

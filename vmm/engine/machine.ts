@@ -30,6 +30,10 @@ export interface SavedState {
 /** Where to put what a disk's layer holds at one moment, by the disk's id. */
 export type LayerCopies = Readonly<Record<string, string>>
 
+export function isMachine(outcome: Machine | MachineEnd): outcome is Machine {
+  return 'ended' in outcome
+}
+
 /** The live run of a domain. Every method fails with kind `engine` once the machine has ended. */
 export interface Machine {
   readonly pid: number | undefined

@@ -34,6 +34,8 @@ export function qemuCommand(spec: MachineSpec, parts: CommandParts): string[] {
     ...memory(spec),
     ...['-smp', String(spec.cpus)],
     ...['-rtc', 'base=utc'],
+    // a guest that powers off is still there to say so, also to a later main
+    '-no-shutdown',
     ...['-pidfile', RUN_FILES.pid],
     ...control(),
     ...boot(spec, parts),

@@ -197,7 +197,7 @@ export class QemuMachine implements Machine {
     if (name === 'RESUME') this.#setRunning(true)
     if (name === 'RESET' && data.guest === true) for (const listener of this.#resetListeners) listener()
     if (name === 'SHUTDOWN') {
-      if (data.reason === 'guest-shutdown') this.#intent ??= { how: 'powered-off', reason: '' }
+      if (data.reason === 'guest-shutdown') this.#powerOff()
       else if (data.reason === 'host-signal')
         this.#intent ??= { how: 'crashed', reason: 'QEMU was ended from outside.' }
     }
@@ -206,6 +206,12 @@ export class QemuMachine implements Machine {
       this.#stall(data.nospace === true ? 'the disk of the host is full' : told)
     }
     if (name === 'BLOCK_IMAGE_CORRUPTED' && data.fatal === true) this.#stall('the structure of the disk is damaged')
+  }
+
+  /** The machine stands still, off; its process goes once it has closed its files. */
+  #powerOff(): void {
+    this.#intent ??= { how: 'powered-off', reason: '' }
+    void this.kill()
   }
 
   #stall(reason: string): void {

@@ -3,6 +3,7 @@ import { lstat, mkdir } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import path from 'node:path'
 import { asVmmError, VmmError } from '../model/errors'
+import type { MachineEnd } from './machine'
 import type { MachineSpec } from './machine-spec'
 import { qemuCommand } from './qemu-command'
 import { QemuDisks } from './qemu-disks'
@@ -66,12 +67,12 @@ export class QemuRuns {
     }
   }
 
-  /** The machine that lives on, or why there is none, one sentence. */
-  async adopt(domainId: string, { paused }: { paused: boolean }): Promise<QemuMachine | string> {
+  /** The machine that lives on, or how it has ended. */
+  async adopt(domainId: string, { paused }: { paused: boolean }): Promise<QemuMachine | MachineEnd> {
     const folder = await this.#folder(domainId)
     const uuid = machineUuid(domainId)
     const [record, process] = await Promise.all([readRunRecord(folder), QemuProcess.find(folder, uuid)])
-    if (!process) return await lastWordsIn(folder)
+    if (!process) return { how: 'crashed', reason: await lastWordsIn(folder) }
     try {
       if (!record) throw new VmmError('damaged', 'Its run record cannot be read.')
       const link = await QemuLink.open(path.join(folder, RUN_FILES.qmp), process, ADOPTED_WITHIN_MS)
@@ -85,6 +86,10 @@ export class QemuRuns {
         domainId,
       )
       const machine = await this.#machine(domainId, record, process, link, folder, true)
+      if (status === 'shutdown') {
+        await machine.kill()
+        return { how: 'powered-off', reason: '' }
+      }
       await clearJobs(link)
       await new QemuDisks(record.disks, this.layers, domainId).settle(link)
       await machine.begin(running)
@@ -92,7 +97,8 @@ export class QemuRuns {
       return machine
     } catch (error) {
       await process.kill()
-      return `Its machine could not be taken over and was ended: ${asVmmError(error, 'reach it').message}`
+      const why = asVmmError(error, 'reach it').message
+      return { how: 'crashed', reason: `Its machine could not be taken over and was ended: ${why}` }
     }
   }
 

@@ -7,6 +7,7 @@ import { asVmmError, VmmError } from '../model/errors'
 import { howToInstallQemu } from '../images/qemu-programs'
 import { requireFiles } from './boot-files'
 import type { DiskCondition, Engine, EngineFolders, EngineVerdict, FileWork } from './engine'
+import type { MachineEnd } from './machine'
 import type { DiskSpec, MachineSpec } from './machine-spec'
 import { qemuCommand } from './qemu-command'
 import { QemuHosts } from './qemu-host'
@@ -139,7 +140,7 @@ export class QemuEngine implements Engine {
     return await this.#runs.start(spec, signal)
   }
 
-  async adopt(domainId: string, options: { paused: boolean }): Promise<QemuMachine | string> {
+  async adopt(domainId: string, options: { paused: boolean }): Promise<QemuMachine | MachineEnd> {
     await this.probe()
     return await this.#runs.adopt(domainId, options)
   }
