@@ -1,4 +1,5 @@
-import { resolve } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { inTreeOrder } from '../../src-main/cli/snapshots'
 import { durationText, sizeText, table } from '../../src-main/cli/text'
@@ -37,6 +38,23 @@ async function mainWith(handlers: Parameters<typeof scriptedServices>[0] = {}): 
 }
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+test('vivarium screenshot puts all parts of a picture into one file', async () => {
+  const png = bytes('a picture in parts')
+  const home = await mainWith({
+    'display.screenshot': (args) => {
+      const { offset = 0 } = args as { offset?: number }
+      return { shot: 'one', size: png.byteLength, bytes: png.slice(offset, offset + 7) }
+    },
+  })
+  const file = join(home, 'web.png')
+
+  const { status, stdout } = await vivarium(home, ['screenshot', 'web', file])
+
+  expect(status).toBe(0)
+  expect(stdout).toContain(file)
+  expect(new Uint8Array(await readFile(file))).toEqual(png)
+})
 
 describe('vivarium ls', () => {
   test('is a table for people', async () => {
