@@ -3,7 +3,7 @@ import { fileSource, rawSource } from '../images/block-source'
 import type { MachineSpec } from './machine-spec'
 import { qemuDevices } from './qemu-devices'
 import { cpuOf, SANDBOX } from './qemu-host'
-import type { OpenLayer } from './qemu-layers'
+import type { OpenLayer } from './qemu-layer-record'
 import { blockdev, machineTypeOf, RUN_FILES } from './qemu-names'
 
 /** What a command is made of besides the spec. */

@@ -1,7 +1,7 @@
 import { diskSource, fileSource, rawSource, type BlockSource } from '../images/block-source'
 import type { BootDevice } from '../model/hardware'
 import type { MachineSpec } from './machine-spec'
-import type { OpenLayer } from './qemu-layers'
+import type { OpenLayer } from './qemu-layer-record'
 import { blockdev, busOf, deviceOf, hasScreen, machineTypeOf, nicSocket, nodeOf, RUN_FILES } from './qemu-names'
 
 /** Ports of one AHCI controller; a current PC has one built in. */

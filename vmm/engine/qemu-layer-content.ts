@@ -5,7 +5,11 @@ import { checkDisk, convertDisk, repairCopy } from '../images/qemu-img'
 import type { DiskCondition, FileWork } from './engine'
 import type { DiskSpec } from './machine-spec'
 import { newId, newLayerRecord, readLayerRecord, type LayerRecord } from './qemu-layer-record'
+import type { OpenLayer } from './qemu-layer-record'
 import { chainOf, contentFile } from './qemu-overlay'
+
+/** Stands for the file that a start would make. */
+const NEW_FILE = '(a new file)'
 
 /** What disks hold while no machine uses them. */
 export class LayerContent {
@@ -28,6 +32,15 @@ export class LayerContent {
       (backing, file) => diskSource('qcow2', fileSource(contentFile(this.folder, file)), backing),
       record.overBase ? base : null,
     ) as BlockSource
+  }
+
+  /** The disk as a machine would open it now; a file that there is not yet has no name. */
+  async opened(disk: DiskSpec): Promise<OpenLayer> {
+    const record = await readLayerRecord(disk.layer)
+    const top = record && (record.top ?? record.parent)
+    const files = top ? (await chainOf(this.folder, top)).map((file) => contentFile(this.folder, file)) : []
+    const own = record?.top ? [] : [NEW_FILE]
+    return { files: [...own, ...files], base: record?.overBase === false ? null : disk.base }
   }
 
   async size(layer: string): Promise<number | null> {

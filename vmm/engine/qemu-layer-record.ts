@@ -30,6 +30,14 @@ const Record = v.strictObject({
 })
 export type LayerRecord = v.InferOutput<typeof Record>
 
+/** One disk as a machine opens it. */
+export interface OpenLayer {
+  /** Content files, the one that is written first, each lying upon the next; absolute paths. */
+  files: string[]
+  /** Raw image below them, or null. */
+  base: string | null
+}
+
 export const newId = (): string => randomBytes(16).toString('hex')
 
 /** The record of a disk that nobody has written to. */

@@ -10,17 +10,10 @@ import {
   readLayerRecord,
   writeLayerRecord,
   type LayerRecord,
+  type OpenLayer,
 } from './qemu-layer-record'
 import { LayerUse, type Reach } from './qemu-layer-use'
 import { chainOf, contentFile, createOverlay, growOverlay, parentOf, rebaseOverlay } from './qemu-overlay'
-
-/** One disk as a machine opens it. */
-export interface OpenLayer {
-  /** Content files, the one that is written first, each lying upon the next; absolute paths. */
-  files: string[]
-  /** Raw image below them, or null. */
-  base: string | null
-}
 
 /**
  * The copy-on-write disks of the QEMU engine. A domain's layer is a small record that names content files (qcow2) in

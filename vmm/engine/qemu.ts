@@ -19,9 +19,6 @@ import { QemuRuns } from './qemu-runs'
 import { checkState } from './qemu-state'
 import { uefiCode } from './qemu-uefi'
 
-/** Where a command line that is only shown would have its disks. */
-const SHOWN_LAYER = '(a layer of its own)'
-
 /** Real hardware where the host lets us, emulated elsewhere: one QEMU process a guest, which outlives Vivarium. */
 export class QemuEngine implements Engine {
   readonly id = 'qemu'
@@ -127,7 +124,7 @@ export class QemuEngine implements Engine {
       sandbox,
       accelerator: await this.#hosts.choose(spec.accelerator),
       uuid: machineUuid(spec.domainId),
-      layers: spec.disks.map(({ base }) => ({ files: [SHOWN_LAYER], base })),
+      layers: await Promise.all(spec.disks.map((disk) => this.#content.opened(disk))),
       uefiCode: spec.firmware === 'uefi' ? await uefiCode() : null,
     })
   }
