@@ -1,6 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { open } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { BlockSource } from '../../vmm/images/block-source'
 
 /** Why there is no qemu-img here, for the title of a skipped test; '' when there is. */
 export const NO_QEMU_IMG = spawnSync('qemu-img', ['--version']).status === 0 ? '' : '(needs qemu-img)'
@@ -25,4 +27,15 @@ export async function patternDisk(folder: string, name = 'pattern.raw'): Promise
   const file = await open(path, 'w')
   await file.writeFile(content).finally(() => file.close())
   return { path, content }
+}
+
+/** What QEMU reads from the disk `source`, all of it. */
+export async function readDisk(source: BlockSource, folder: string): Promise<Buffer> {
+  const to = join(folder, `read-${randomUUID()}.raw`)
+  qemuImg('convert', '-O', 'raw', `json:${JSON.stringify(source)}`, to)
+  try {
+    return await readFile(to)
+  } finally {
+    await rm(to)
+  }
 }

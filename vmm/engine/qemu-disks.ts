@@ -4,7 +4,7 @@ import { diskSource, fileSource } from '../images/block-source'
 import { cdSource } from './qemu-devices'
 import type { LayerCopies } from './machine'
 import type { LayerStore } from './qemu-layers'
-import { deviceOf, nodeOf } from './qemu-names'
+import { deviceOf, nodeOf, overlayNode } from './qemu-names'
 import type { Qmp } from './qemu-link'
 
 /** A disk of a running machine. */
@@ -36,14 +36,13 @@ export class QemuDisks {
   async copy(qmp: Qmp, copies: LayerCopies): Promise<void> {
     const wanted = this.disks.filter((disk) => disk.id in copies)
     if (wanted.length === 0) return
+    await this.settle(qmp)
     const nodes = await this.#activeNodes(qmp)
-    const prepared: LiveDisk[] = []
     try {
       const actions = []
       for (const disk of wanted) {
         const file = await this.layers.prepare(disk.layer, this.owner)
-        prepared.push(disk)
-        const overlay = `${nodeOf(disk.id)}-${++this.#switched}-${Date.now() % 1e6}`
+        const overlay = overlayNode(file)
         const options = { discard: 'unmap', ...diskSource('qcow2', fileSource(file)) }
         await qmp.run('blockdev-add', { 'node-name': overlay, ...options })
         const node = nodes.get(deviceOf(disk.id)) ?? nodeOf(disk.id)
@@ -52,19 +51,23 @@ export class QemuDisks {
       // all of them or none
       await qmp.run('transaction', { actions })
     } catch (error) {
-      for (const disk of prepared) await this.layers.abandon(disk.layer)
+      // one that did not answer in time may have done it all the same: it is asked, now or at the next move
+      await this.settle(qmp).catch(() => undefined)
       throw error
     }
     for (const disk of wanted) await this.layers.commit(disk.layer, copies[disk.id] ?? '')
   }
 
-  /** Ends a move that an earlier main began: the machine tells which file it writes to. */
+  /** Ends a move whose end was not seen: the machine tells which file it writes to. */
   async settle(qmp: Qmp): Promise<void> {
     for (const disk of this.disks) {
-      const pending = await this.layers.pending(disk.layer)
-      if (!pending) continue
-      const files = await this.#activeFiles(qmp)
-      await this.layers.settle(disk.layer, files.get(deviceOf(disk.id)) === pending.next)
+      const next = await this.layers.pending(disk.layer)
+      if (next === null) continue
+      // by its node's name: the name of a file with files below it is for QEMU to choose
+      const overlay = overlayNode(next)
+      const moved = (await this.#activeNodes(qmp)).get(deviceOf(disk.id)) === overlay
+      if (!moved) await qmp.run('blockdev-del', { 'node-name': overlay }).catch(() => undefined) // it may have no such
+      await this.layers.settle(disk.layer, moved)
     }
   }
 
@@ -106,11 +109,6 @@ export class QemuDisks {
     return new Map(
       blocks.flatMap(({ qdev, inserted }) => (inserted ? [[deviceName(qdev), inserted['node-name']]] : [])),
     )
-  }
-
-  async #activeFiles(qmp: Qmp): Promise<Map<string, string>> {
-    const blocks = await qmp.run('query-block', {})
-    return new Map(blocks.flatMap(({ qdev, inserted }) => (inserted ? [[deviceName(qdev), inserted.file]] : [])))
   }
 }
 

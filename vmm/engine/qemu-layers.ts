@@ -81,13 +81,15 @@ export class LayerStore {
   }
 
   /**
-   * For a machine that runs: a new, empty file on top of the one it writes to. Until `commit` or `abandon` the record
+   * For a machine that runs: a new, empty file on top of the one it writes to. Until `commit` or `settle` the record
    * names both, which is true whichever of them the machine writes to.
    */
   prepare(layer: string, owner: string): Promise<string> {
     return this.#inTurn(async () => {
       const record = await this.#require(layer)
-      if (record.top === null) throw new VmmError('internal', 'The layer of a running machine has no top.')
+      if (record.top === null || record.next !== null) {
+        throw new VmmError('internal', 'The layer is not one that a machine writes to, or is being moved already.')
+      }
       const next = newId()
       await createOverlay(contentFile(this.folder, next), {
         bytes: record.bytes,
@@ -115,27 +117,18 @@ export class LayerStore {
     return this.#inTurn(async () => this.#write(layer, { ...(await this.#require(layer)), bytes }))
   }
 
-  /** The machine still writes to the old file. */
-  abandon(layer: string): Promise<void> {
+  /** The new file of a layer whose machine may write to it or to the old one; null when nothing was begun. */
+  async pending(layer: string): Promise<string | null> {
+    const next = (await readLayerRecord(layer, { raw: true }))?.next ?? null
+    return next === null ? null : contentFile(this.folder, next)
+  }
+
+  /** The machine writes to the new file, as after `commit` that nobody asked for a copy by, or still to the old one. */
+  settle(layer: string, moved: boolean): Promise<void> {
     return this.#inTurn(async () => {
       const record = await this.#require(layer)
-      await this.#write(layer, { ...record, next: null })
-      if (record.next !== null) await rm(contentFile(this.folder, record.next), { force: true })
-    })
-  }
-
-  /** The two files of a layer whose machine may write to either, or null when nothing was begun. */
-  async pending(layer: string): Promise<{ old: string; next: string } | null> {
-    const record = await readLayerRecord(layer, { raw: true })
-    if (record?.top == null || record.next === null) return null
-    return { old: contentFile(this.folder, record.top), next: contentFile(this.folder, record.next) }
-  }
-
-  /** As `commit`, where nobody asked for a copy in the end. */
-  settle(layer: string, useNext: boolean): Promise<void> {
-    return this.#inTurn(async () => {
-      const record = await readLayerRecord(layer, { raw: true })
-      if (record) await this.#write(layer, { ...record, top: useNext ? record.next : record.top, next: null })
+      await this.#write(layer, { ...record, top: moved ? record.next : record.top, next: null })
+      if (!moved && record.next !== null) await rm(contentFile(this.folder, record.next), { force: true })
     })
   }
 

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { BlockSource } from '../images/block-source'
 import type { MachineSpec } from './machine-spec'
 
@@ -33,6 +34,8 @@ export function blockdev(name: string, source: BlockSource): string[] {
 /** Names of the QEMU objects that stand for a disk or a drive, by its id in the spec. */
 export const deviceOf = (id: string): string => `dev-${id}`
 export const nodeOf = (id: string): string => `node-${id}`
+/** The name of the node for a content file that a machine is moved to while it runs; QEMU takes 31 bytes. */
+export const overlayNode = (file: string): string => `over-${basename(file).slice(0, 24)}`
 
 /** Where the throttles of a disk are set: the part of it that QEMU hangs the block device on. */
 export function backendOf(id: string, spec: MachineSpec): string {

@@ -27,7 +27,7 @@ export const QMP_REPLIES = {
   'query-block': v.array(
     v.object({
       qdev: v.optional(text, ''),
-      inserted: v.optional(v.object({ 'node-name': v.optional(text, ''), file: v.optional(text, '') })),
+      inserted: v.optional(v.object({ 'node-name': v.optional(text, '') })),
     }),
   ),
   'query-balloon': v.object({ actual: v.number() }),
