@@ -4,7 +4,7 @@ import { diskSource, fileSource, rawSource, type BlockSource } from '../images/b
 import { checkDisk, convertDisk, repairCopy } from '../images/qemu-img'
 import type { DiskCondition, FileWork } from './engine'
 import type { DiskSpec } from './machine-spec'
-import { newId, newLayerRecord, readLayerRecord, type LayerRecord } from './qemu-layer-record'
+import { KEPT_MOST, newId, newLayerRecord, readLayerRecord, type LayerRecord } from './qemu-layer-record'
 import type { OpenLayer } from './qemu-layer-record'
 import { chainOf, contentFile } from './qemu-overlay'
 
@@ -81,7 +81,8 @@ export class LayerContent {
     if (!record || damaged === null) throw new VmmError('state', 'The disk is still empty.')
     const mended = newId()
     await repairCopy(contentFile(this.folder, damaged), 'qcow2', contentFile(this.folder, mended), signal)
-    return { ...record, id: newId(), top: mended, parent: null, kept: [...record.kept, damaged], unclean: false }
+    const kept = [...record.kept, damaged].slice(-KEPT_MOST)
+    return { ...record, id: newId(), top: mended, parent: null, kept, unclean: false }
   }
 
   /** Writes the whole content of a disk to one new file; returns the record of it. */
@@ -96,8 +97,7 @@ export class LayerContent {
       signal,
       onProgress: (share) => onProgress?.(Math.round(share * disk.bytes), disk.bytes),
     })
-    const whole = { ...newLayerRecord(disk), bytes: disk.bytes, overBase: false, top: id }
-    return whole
+    return { ...newLayerRecord(disk), overBase: false, top: id }
   }
 }
 

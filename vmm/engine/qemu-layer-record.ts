@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import * as v from 'valibot'
+import { syncFolder } from '../images/sync-folder'
 import { errorCode, VmmError } from '../model/errors'
 import type { DiskSpec } from './machine-spec'
 
 /** Content files are named by 128 random bits. */
 export const LAYER_FILE = /^([0-9a-f]{32})\.qcow2$/
 const FileId = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))
+/** Of more, the oldest are given up. */
+export const KEPT_MOST = 100
 const RECORD_LIMIT = 64 * 1024
 
 const Record = v.strictObject({
@@ -26,7 +30,7 @@ const Record = v.strictObject({
   /** Whether a machine has had it open and did not close it. */
   unclean: v.boolean(),
   /** Damaged files of which mended copies are in use. */
-  kept: v.pipe(v.array(FileId), v.maxLength(100)),
+  kept: v.pipe(v.array(FileId), v.maxLength(KEPT_MOST)),
 })
 export type LayerRecord = v.InferOutput<typeof Record>
 
@@ -76,7 +80,10 @@ export async function readLayerRecord(file: string, options: { raw?: boolean } =
   return record.next === null || options.raw ? record : { ...record, top: record.next, next: null }
 }
 
-/** Writes the record by way of a temporary name, synced: it is the old one or the new one. */
+/**
+ * Writes the record by way of a temporary name, synced: it is the old one or the new one. Its folder is synced too: of
+ * two records, the one that gives a file up must be on the disk before the one that takes it.
+ */
 export async function writeLayerRecord(file: string, record: LayerRecord): Promise<void> {
   const temporary = `${file}.partial`
   try {
@@ -88,6 +95,7 @@ export async function writeLayerRecord(file: string, record: LayerRecord): Promi
       await handle.close()
     }
     await rename(temporary, file)
+    await syncFolder(dirname(file))
   } catch (error) {
     await rm(temporary, { force: true })
     throw error

@@ -20,6 +20,11 @@ export class LayerUse {
     this.#records = records
   }
 
+  /** There is something of which it is not known what it needs. */
+  lose(): void {
+    this.#records = null
+  }
+
   tell(record: string, reach: Reach): void {
     this.#records?.set(record, reach)
   }

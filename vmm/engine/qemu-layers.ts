@@ -52,7 +52,9 @@ export class LayerStore {
   async adopt(layers: readonly string[], owner: string): Promise<void> {
     for (const layer of layers) {
       const record = await readLayerRecord(layer)
-      if (record) this.#use.opened(owner, (await this.#reach(record)).files)
+      const reach = record && (await this.#reach(record))
+      if (reach) this.#use.opened(owner, reach.files)
+      else this.#use.lose()
     }
   }
 
@@ -62,9 +64,9 @@ export class LayerStore {
     if (clean) {
       for (const layer of layers) {
         await this.#inTurn(async () => {
-          const record = await readLayerRecord(layer).catch(() => null) // the domain may be gone with it
+          const record = await readLayerRecord(layer)
           if (record) await this.#write(layer, { ...record, unclean: false })
-        })
+        }).catch(() => undefined) // as after a crash, the next start looks whether it is sound
       }
     }
     await this.#inTurn(() => this.#mergeAll())
@@ -155,8 +157,10 @@ export class LayerStore {
       const records = new Map<string, Reach>()
       for (const layer of layers) {
         const record = await readLayerRecord(layer, { raw: true }).catch(() => undefined)
-        if (record === undefined) return // what an unreadable record names is not known, so nothing may be removed
-        if (record) records.set(record.id, await this.#reach(record))
+        const reach = record && (await this.#reach(record))
+        // what an unreadable record or header names is not known, so nothing may be removed
+        if (record === undefined || (record && !reach)) return this.#use.lose()
+        if (record && reach) records.set(record.id, reach)
       }
       this.#use.tellAll(records)
       await this.#removeFree(() => true)
@@ -177,10 +181,15 @@ export class LayerStore {
     return top
   }
 
-  async #reach({ top, parent, next, kept }: LayerRecord): Promise<Reach> {
+  /** Null where a file cannot be read, and what lies below it is not known. */
+  async #reach({ top, parent, next, kept }: LayerRecord): Promise<Reach | null> {
     const heads = [top, parent, next, ...kept].filter((head) => head !== null)
-    const chains = await Promise.all(heads.map((head) => chainOf(this.folder, head).catch(() => [head])))
-    return { heads, files: [...new Set(chains.flat())] }
+    try {
+      const chains = await Promise.all(heads.map((head) => chainOf(this.folder, head)))
+      return { heads, files: [...new Set(chains.flat())] }
+    } catch {
+      return null
+    }
   }
 
   async #forget(record: LayerRecord): Promise<void> {
@@ -190,35 +199,42 @@ export class LayerStore {
     await this.#mergeAll()
   }
 
-  /** Removes those of the files in question that nobody needs. */
+  /** Removes those of the files in question that nobody needs, and what was not finished of them. */
   async #removeFree(inQuestion: (file: string) => boolean): Promise<void> {
     for (const name of await readdir(this.folder).catch(() => [])) {
-      const id = LAYER_FILE.exec(name)?.[1] ?? ''
-      if (inQuestion(id) && !this.#use.isNeeded(id)) await rm(path.join(this.folder, name), { force: true })
+      const id = LAYER_FILE.exec(name.replace(/\.partial$/, ''))?.[1]
+      if (id === undefined || !inQuestion(id) || this.#use.isNeeded(id)) continue
+      await rm(path.join(this.folder, name), { force: true })
     }
   }
 
   /**
    * A file that no record names and that has but one file upon it is taken up by that one. A crash in between costs
-   * nothing: until it is removed, the lower file is only covered.
+   * nothing: until it is removed, the lower file is only covered. What cannot be merged now, as when somebody reads it
+   * or the disk is full, is merged another time: it is a matter of room, and no reason for anything else to fail.
    */
   async #mergeAll(): Promise<void> {
     if (!this.#use.isComplete) return
-    for (let pair = await this.#mergeable(); pair; pair = await this.#mergeable()) {
-      await rebaseOverlay(contentFile(this.folder, pair.upper), contentFile(this.folder, pair.lower))
-      this.#use.drop(pair.lower)
-      await rm(contentFile(this.folder, pair.lower), { force: true })
+    const failed = new Set<string>()
+    for (let pair = await this.#mergeable(failed); pair; pair = await this.#mergeable(failed)) {
+      try {
+        await rebaseOverlay(contentFile(this.folder, pair.upper), contentFile(this.folder, pair.lower))
+        this.#use.drop(pair.lower)
+        await rm(contentFile(this.folder, pair.lower), { force: true })
+      } catch {
+        failed.add(pair.lower)
+      }
     }
   }
 
-  async #mergeable(): Promise<{ upper: string; lower: string } | null> {
+  async #mergeable(failed: ReadonlySet<string>): Promise<{ upper: string; lower: string } | null> {
     const upon = new Map<string, string[]>()
     for (const file of this.#use.files()) {
       const below = await parentOf(contentFile(this.folder, file)).catch(() => null) // damaged: it stays as it is
       if (below !== null) upon.set(below, [...(upon.get(below) ?? []), file])
     }
     for (const [lower, [upper, ...others]] of upon) {
-      const busy = this.#use.isHead(lower) || this.#use.isOpen(lower)
+      const busy = this.#use.isHead(lower) || this.#use.isOpen(lower) || failed.has(lower)
       if (upper !== undefined && others.length === 0 && !busy && !this.#use.isOpen(upper)) return { upper, lower }
     }
     return null
@@ -226,7 +242,10 @@ export class LayerStore {
 
   async #write(layer: string, record: LayerRecord): Promise<void> {
     await writeLayerRecord(layer, record)
-    if (this.#use.isComplete) this.#use.tell(record.id, await this.#reach(record))
+    if (!this.#use.isComplete) return
+    const reach = await this.#reach(record)
+    if (reach) this.#use.tell(record.id, reach)
+    else this.#use.lose()
   }
 
   async #require(layer: string): Promise<LayerRecord> {

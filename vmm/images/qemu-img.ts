@@ -6,6 +6,7 @@ import { diskSource, fileSource, type BlockSource, type DiskFormat } from './blo
 import { runProgram, type ProgramOptions } from './program'
 import { qemuImgFailure } from './qemu-img-failure'
 import { requireQemuProgram } from './qemu-programs'
+import { syncFolder } from './sync-folder'
 
 export interface Conversion {
   source: BlockSource
@@ -154,10 +155,4 @@ function parseOutput<S extends v.GenericSchema>(schema: S, stdout: string): v.In
 async function syncFile(path: string): Promise<void> {
   const handle = await open(path, 'r+')
   await handle.sync().finally(() => handle.close())
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined) // not possible on Windows
-  await handle?.sync().catch(() => undefined)
-  await handle?.close()
 }

@@ -5,6 +5,7 @@ import { asVmmError, VmmError } from '../model/errors'
 import type { ImageFile, ImageRole } from '../model/image'
 import { safeText } from '../model/safe-text'
 import { refuseCancelled, type OnProgress } from './progress'
+import { syncFolder } from './sync-folder'
 
 /** The name of each role's file in an image's folder. */
 export const IMAGE_FILE_NAMES: Readonly<Record<ImageRole, string>> = {
@@ -142,12 +143,6 @@ async function removeAll(folder: string, sources: readonly ImageSource[], finish
   const parts = sources.map(({ role }) => partial(folder, IMAGE_FILE_NAMES[role]))
   for (const path of [...parts, ...finished.map((name) => join(folder, name))]) await rm(path, { force: true })
   await rmdir(folder).catch(() => undefined) // stays when it holds something else
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined) // not possible on Windows
-  await handle?.sync().catch(() => undefined)
-  await handle?.close()
 }
 
 function partial(folder: string, name: string): string {
