@@ -68,7 +68,8 @@ export type Topic = (typeof TOPICS)[number]
  * result. A call that returns a `TaskView` has begun long work; `tasks.wait` tells its outcome.
  */
 export const CALLS = {
-  'app.info': call(nothing, AppView),
+  /** Without `wait`, engines that are still being tried are told as such. */
+  'app.info': call(v.strictObject({ wait: v.optional(v.boolean(), true) }), AppView),
   /** Brings the window to the front; without one, `url` is where a browser finds the interface. */
   'app.show': call(nothing, v.object({ url: v.string() })),
   /** Tries every engine again, as after something was installed. */

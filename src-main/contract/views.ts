@@ -54,6 +54,8 @@ export const EngineView = v.object({
   works: v.boolean(),
   /** Why not, and what would help; empty when it works. */
   reason: text,
+  /** Whether that is still being found out. */
+  trying: v.boolean(),
   /** What it runs on, such as 'QEMU 7.2.22'; empty for an engine that is part of Vivarium. */
   version: text,
   /** What was tried to make guests fast, best first; `reason` says why one was refused. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { homedir } from 'node:os'
 import type { AppView, CallName, CallResult, CheckedArgs, EngineView, InterfaceView } from '../contract'
 import { starterAvailability } from '../../vmm/images/starter'
@@ -54,6 +55,11 @@ export type Handlers = {
 
 const DONE = {}
 
+/** How long a window that opens waits for an engine that is being tried, milliseconds. */
+const SOON_MS = 100
+/** Longer than any engine takes. */
+const LONG = 10 * 60_000
+
 export function makeHandlers(parts: HandlerParts): Handlers {
   const {
     domains,
@@ -74,8 +80,8 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     remover,
   } = parts
   return {
-    'app.info': () => appInfo(parts),
-    'engines.probe': () => engineViews(parts.engines, true),
+    'app.info': ({ wait }) => appInfo(parts, wait ? LONG : SOON_MS),
+    'engines.probe': () => engineViews(parts.engines, { anew: true, withinMs: LONG }),
     'app.show': () => ({ url: parts.shell.show() }),
     'events.subscribe': ({ topics }, client) => {
       client.topics = new Set(topics)
@@ -183,26 +189,32 @@ export function makeHandlers(parts: HandlerParts): Handlers {
   }
 }
 
-async function appInfo({ shell, version, folders, engines, images }: HandlerParts): Promise<AppView> {
+async function appInfo({ shell, version, folders, engines, images }: HandlerParts, withinMs: number): Promise<AppView> {
   const starter = images.starter()
   const { buildable, reason } = await starterAvailability()
   return {
     version,
     shell: shell.kind,
     platform: process.platform,
-    engines: await engineViews(engines, false),
+    engines: await engineViews(engines, { anew: false, withinMs }),
     dataFolder: folders.root,
     homeFolder: homedir(),
     starter: { ready: starter !== undefined, imageId: starter?.id ?? '', buildable, reason },
   }
 }
 
-async function engineViews(engines: EngineCatalog, anew: boolean): Promise<EngineView[]> {
+/** What the engines can do here, as far as that is known when the time is over. */
+async function engineViews(
+  engines: EngineCatalog,
+  { anew, withinMs }: { anew: boolean; withinMs: number },
+): Promise<EngineView[]> {
   const views = engines.all().map(async (engine) => {
-    const { accelerators, ...verdict } = await engine.probe(anew)
+    const verdict = await Promise.race([engine.probe(anew), delay(withinMs, null, { ref: false })])
     const { id, name, isolation, capabilities } = engine
-    const tried = accelerators.map((accelerator) => ({ ...accelerator }))
-    return { id, name, isolation, capabilities: capabilitiesView(capabilities), ...verdict, accelerators: tried }
+    const known = verdict ?? { works: false, reason: 'It is being tried on this host.', version: '', accelerators: [] }
+    const accelerators = known.accelerators.map((accelerator) => ({ ...accelerator }))
+    const can = capabilitiesView(capabilities)
+    return { id, name, isolation, capabilities: can, ...known, accelerators, trying: verdict === null }
   })
   return await Promise.all(views)
 }

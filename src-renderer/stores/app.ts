@@ -43,12 +43,18 @@ export const useApp = defineStore('app', () => {
   async function load(): Promise<void> {
     try {
       await call('events.subscribe', { topics: [...TOPICS] })
-      await Promise.all([refreshInfo(), ...loaders.map((loader) => loader())])
+      await Promise.all([firstInfo(), ...loaders.map((loader) => loader())])
       loadFailure.value = null
       ready.value = true
     } catch (thrown) {
       loadFailure.value = failureOf(thrown)
     }
+  }
+
+  /** What is known at once; the rest follows. */
+  async function firstInfo(): Promise<void> {
+    info.value = await call('app.info', { wait: false })
+    if (info.value.engines.some((engine) => engine.trying)) void refreshInfo()
   }
 
   async function refreshInfo(): Promise<void> {

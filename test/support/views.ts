@@ -83,6 +83,7 @@ export function engineView(fields: Partial<EngineView>): EngineView {
     capabilities: SMALL,
     works: true,
     reason: '',
+    trying: false,
     version: '',
     accelerators: [],
     ...fields,
