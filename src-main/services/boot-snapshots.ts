@@ -25,7 +25,11 @@ export class BootSnapshots {
   ) {}
 
   /** The files that a start would resume from or make, or null where an instant start is not possible. */
-  place(domain: Domain, image: ImageRecord, engine: Engine): { machine: string; console: string } | null {
+  async place(
+    domain: Domain,
+    image: ImageRecord,
+    engine: Engine,
+  ): Promise<{ machine: string; console: string } | null> {
     const { spec } = domain.record
     const possible =
       spec.instantStart &&
@@ -38,7 +42,7 @@ export class BootSnapshots {
     const hardware = JSON.stringify(HARDWARE_FIELDS.map((field) => spec[field]))
     const content = [
       engine.id,
-      engine.stateVersion,
+      await engine.stateVersion(),
       hardware,
       image.cmdline,
       ...image.files.map((file) => file.sha256),

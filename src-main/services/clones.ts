@@ -63,7 +63,7 @@ export class CloneService {
         mac: newMac(),
         state: live ? 'saved' : 'off',
         stateReason: '',
-        stateVersion: live ? engines.get(spec.engine).stateVersion : '',
+        stateVersion: live ? await engines.get(spec.engine).stateVersion() : '',
         currentSnapshot: null,
         ephemeral: false,
         createdAt: Date.now(),

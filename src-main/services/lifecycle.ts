@@ -58,6 +58,7 @@ export class Lifecycle {
       // first: a guest whose disk is still full tells so before it answers
       await this.parts.domains.observe(domain, { state: 'running', stateReason: '' })
       await run.machine.resume()
+      if (run.agentState !== 'ready') this.supervisor.awaitBoot(domain, run, null) // nobody waits for a paused guest
       await this.parts.journal.info(id, 'domain.resumed', `${domain.name} was resumed.`)
     })
     return domain
@@ -203,7 +204,7 @@ export class Lifecycle {
       await run.machine.pause()
       await writeConsole(files.console, domain.scrollback)
       await run.machine.saveState(files.machine, { compress: true, layerCopies: {} })
-      const { stateVersion } = this.parts.engines.get(domain.record.spec.engine)
+      const stateVersion = await this.parts.engines.get(domain.record.spec.engine).stateVersion()
       await this.parts.domains.store(domain, { state: 'saved', stateReason: '', stateVersion })
     } catch (error) {
       await rm(files.machine, { force: true })

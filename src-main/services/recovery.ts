@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import { isMachine, type Machine, type MachineEnd } from '../../vmm/engine/machine'
 import { GuestRun } from '../../vmm/machine/guest-run'
+import { asVmmError } from '../../vmm/model/errors'
 import type { DomainState } from '../../vmm/model/domain'
 import type { Storage } from '../../storage'
 import type { Domain } from './domain'
@@ -69,15 +70,20 @@ async function adoptOrBury(domain: Domain, parts: RecoveryParts): Promise<void> 
   const paused = domain.record.state === 'paused'
   const engine = engines.find(domain.record.spec.engine)
   const outcome: Machine | MachineEnd = engine
-    ? await engine.adopt(domain.id, { paused })
+    ? await engine.adopt(domain.id, { paused }).catch(notTakenOver)
     : { how: 'crashed', reason: 'Its engine is not part of this version.' }
   if (!isMachine(outcome)) return bury(domain, outcome, parts)
   if (!engine) return
-  const run = new GuestRun(outcome, runOptions(domain, engine, images))
+  const run = GuestRun.found(outcome, runOptions(domain, engine, images))
+  // first: a guest that a full disk has halted meanwhile says so as soon as it is watched
+  if (!paused) await domains.observe(domain, { state: 'running', stateReason: '', stateVersion: '' })
   supervisor.watch(domain, run)
   if (!paused) supervisor.awaitBoot(domain, run, null)
-  await domains.store(domain, paused ? {} : { state: 'running', stateReason: '', stateVersion: '' })
   await journal.info(domain.id, 'domain.adopted', `${domain.name} ran on while Vivarium was not running.`)
+}
+
+function notTakenOver(error: unknown): MachineEnd {
+  return { how: 'crashed', reason: asVmmError(error, 'take over its machine').message }
 }
 
 async function bury(domain: Domain, end: MachineEnd, { domains, journal }: RecoveryParts): Promise<void> {
@@ -105,7 +111,7 @@ async function isStillSaved(domain: Domain, present: StateFiles): Promise<boolea
   )
 }
 
-async function sweep({ storage, folders, domains, engines }: RecoveryParts): Promise<void> {
+async function sweep({ storage, folders, domains, engines, journal }: RecoveryParts): Promise<void> {
   const stored = await storage.domains.list()
   const domainIds = new Set(stored.map((entry) => (entry.ok ? entry.record.id : entry.damaged.id)))
   await keepOnly(folders.domains, domainIds)
@@ -117,7 +123,12 @@ async function sweep({ storage, folders, domains, engines }: RecoveryParts): Pro
   }
   for (const id of await storage.images.ids()) await removePartial(folders.bootSnapshots(id))
   const layers = await Promise.all([...domainIds].map((id) => layersOf(id, folders)))
-  for (const engine of engines.all()) await engine.sweep({ domainIds, layers: layers.flat() })
+  for (const engine of engines.all()) {
+    await engine.sweep({ domainIds, layers: layers.flat() }).catch(async (error: unknown) => {
+      const { message } = asVmmError(error, `tidy up after ${engine.name}`)
+      await journal.warning(null, 'engine.sweep-failed', message)
+    })
+  }
 }
 
 /** Every layer of a domain: of its present state and of its snapshots. */

@@ -131,7 +131,7 @@ export class SnapshotService {
         memoryMiB: domain.record.spec.memoryMiB,
         hardware: hardwareOf(domain),
         bytes: await this.#bytes(domain, partial),
-        stateVersion: live ? engine.stateVersion : '',
+        stateVersion: live ? await engine.stateVersion() : '',
         createdAt: Date.now(),
       }
       await rename(partial.folder, final.folder)
@@ -261,7 +261,8 @@ export class SnapshotService {
   async #damage(domain: Domain, snapshot: SnapshotRecord): Promise<string> {
     if (!snapshot.live) return ''
     const engine = this.parts.engines.find(domain.record.spec.engine)
-    if (engine?.stateVersion !== snapshot.stateVersion) return 'it was taken by another version of the engine.'
+    if (!engine || (await engine.stateVersion()) !== snapshot.stateVersion)
+      return 'it was taken by another version of the engine.'
     const files = this.parts.folders.snapshot(snapshot.domainId, snapshot.id)
     const { diskMiB, imageKind } = this.parts.domains.view(domain)
     const hadDisk = diskMiB > 0 || imageKind === 'disk'

@@ -72,7 +72,7 @@ export class Starter {
   async #resumeSaved(domain: Domain, context: TaskContext): Promise<string> {
     const { engines, folders, domains } = this.parts
     const files = folders.present(domain.id)
-    const { stateVersion } = engines.get(domain.record.spec.engine)
+    const stateVersion = await engines.get(domain.record.spec.engine).stateVersion()
     if (domain.record.stateVersion !== stateVersion) {
       throw new VmmError('unsupported', 'The saved state was written by another version of the engine.', {
         hint: 'Discard the saved state and start afresh; disks are kept.',
@@ -93,7 +93,7 @@ export class Starter {
   async #boot(domain: Domain, cold: boolean, context: TaskContext): Promise<string> {
     const { engines, images, bootSnapshots, domains } = this.parts
     const image = images.get(domain.record.spec.imageId)
-    const place = bootSnapshots.place(domain, image, engines.get(domain.record.spec.engine))
+    const place = await bootSnapshots.place(domain, image, engines.get(domain.record.spec.engine))
     const instantly = !cold && place !== null && (await bootSnapshots.exists(place))
     if (instantly) {
       context.progress('Resuming from the boot snapshot')

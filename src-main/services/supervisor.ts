@@ -28,6 +28,8 @@ export interface SupervisorParts {
 export class Supervisor {
   /** Starts a domain again whose guest has rebooted. */
   onReset: (domain: Domain) => Promise<void> = async () => {}
+  /** Runs whose guests have not answered yet. */
+  readonly #awaited = new Set<GuestRun>()
 
   constructor(private readonly parts: SupervisorParts) {}
 
@@ -58,6 +60,8 @@ export class Supervisor {
   /** When a booting guest answers: keeps a boot snapshot if one is wanted, then gives it its own identity. */
   awaitBoot(domain: Domain, run: GuestRun, place: { machine: string; console: string } | null): void {
     const { bootSnapshots, journal } = this.parts
+    if (this.#awaited.has(run)) return
+    this.#awaited.add(run)
     const boot = async () => {
       if (!(await run.booted())) return
       if (place && !run.touched) await bootSnapshots.keep(domain, run, place).catch(warn)
@@ -71,7 +75,11 @@ export class Supervisor {
         asVmmError(error, `finish the boot of ${domain.name}`).message,
       )
     }
-    void follow(boot().catch(warn))
+    void follow(
+      boot()
+        .catch(warn)
+        .finally(() => this.#awaited.delete(run)),
+    )
   }
 
   async #readMemory(domain: Domain, run: GuestRun): Promise<void> {

@@ -99,7 +99,7 @@ export async function shell(call: Call, id: string, line: string): Promise<strin
 export async function startDomain(
   call: Call,
   name: string,
-  more: { memoryMiB?: number; diskMiB?: number } = {},
+  more: Partial<CallArgs<'domains.create'>['spec']> = {},
 ): Promise<string> {
   const { resultId: imageId } = await finish(call, call('images.prepareStarter', {}))
   const { id } = await call('domains.create', { spec: { name, engine: 'embedded', imageId, ...more } })

@@ -29,11 +29,14 @@ export class EmbeddedEngine implements Engine {
     mostNics: 1,
     firmwares: ['bios'],
   }
-  readonly stateVersion = 'v86-0.5.462-1'
 
   constructor(private readonly spawn: SpawnGuest) {}
 
   /** The engine is part of the application; all it needs of the host is WebAssembly. */
+  stateVersion(): Promise<string> {
+    return Promise.resolve('v86-0.5.462-1')
+  }
+
   async probe(): Promise<EngineVerdict> {
     const smallest = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)
     try {

@@ -54,7 +54,7 @@ export interface Engine {
   readonly isolation: Isolation
   readonly capabilities: EngineCapabilities
   /** Part of a state file's identity: states of one version are not restored by another. */
-  readonly stateVersion: string
+  stateVersion(): Promise<string>
   /** Tries whether the engine works on this host; remembers the answer unless asked to try `anew`. */
   probe(anew?: boolean): Promise<EngineVerdict>
   /** What is wrong with a state file as far as a quick look can tell, one sentence, or ''. */
@@ -91,6 +91,6 @@ export interface Engine {
    * What that main had begun with it is ended; it goes on running unless it is to stay paused.
    */
   adopt(domainId: string, options: { paused: boolean }): Promise<Machine | MachineEnd>
-  /** After a start of Vivarium: ends machines and removes content that nothing names. All there is, is named. */
+  /** After a start of Vivarium: ends machines that were not adopted, removes content that nothing names. All there is, is named. */
   sweep(known: { domainIds: ReadonlySet<string>; layers: readonly string[] }): Promise<void>
 }

@@ -106,9 +106,13 @@ export class QemuHosts {
     sandbox: boolean
     accelerators: readonly AcceleratorVerdict[]
   }): Promise<void> {
-    await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 })
-    await writeFile(`${this.file}.partial`, JSON.stringify(found), { mode: 0o600 })
-    await rename(`${this.file}.partial`, this.file)
+    try {
+      await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 })
+      await writeFile(`${this.file}.partial`, JSON.stringify(found), { mode: 0o600 })
+      await rename(`${this.file}.partial`, this.file)
+    } catch {
+      // as on a full disk: this main knows it, the next one finds out again
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { VmmError } from '../model/errors'
 import type { DiskSpec } from './machine-spec'
@@ -218,6 +218,7 @@ export class LayerStore {
     const failed = new Set<string>()
     for (let pair = await this.#mergeable(failed); pair; pair = await this.#mergeable(failed)) {
       try {
+        await requireRoom(contentFile(this.folder, pair.lower))
         await rebaseOverlay(contentFile(this.folder, pair.upper), contentFile(this.folder, pair.lower))
         this.#use.drop(pair.lower)
         await rm(contentFile(this.folder, pair.lower), { force: true })
@@ -259,6 +260,13 @@ export class LayerStore {
     this.#turn = turn.catch(() => undefined)
     return turn
   }
+}
+
+/** A merge needs as much room as the lower file takes up, for a while; without it, it would fill the disk. */
+async function requireRoom(lower: string): Promise<void> {
+  const [{ blocks }, { bavail, bsize }] = await Promise.all([stat(lower), statfs(lower)])
+  if (blocks * 512 < bavail * bsize) return
+  throw new VmmError('disk-full', 'There is no room to merge the disk.', { hint: 'Free some space.' })
 }
 
 function missing(layer: string): VmmError {

@@ -50,8 +50,12 @@ export class QemuMachine implements Machine {
   #end: MachineEnd | null = null
   /** Why the process is about to end, as QEMU or whoever ended it said. */
   #intent: MachineEnd | null = null
+  /** Whether QEMU said that it ends, and was then let. */
+  #closing = false
   #released = false
   #running = false
+  /** Why the host refused a write, while the guest is halted for that. */
+  #stalled: string | null = null
 
   constructor(private readonly parts: QemuMachineParts) {
     const { process, link, console, agent, display, accelerator } = parts
@@ -68,7 +72,7 @@ export class QemuMachine implements Machine {
         if (this.#released) return
         this.#end = this.#intent ?? { how: 'crashed', reason: await this.#crashReason() }
         this.#letGo()
-        await this.parts.onEnd(this.#end.how !== 'crashed')
+        await this.parts.onEnd(this.#closing)
         resolve(this.#end)
       })
     })
@@ -80,14 +84,17 @@ export class QemuMachine implements Machine {
     this.#setRunning(running)
   }
 
+  /** To be called for a machine that was found halted because the host refused a write. */
+  foundStalled(): void {
+    this.#stall('it did so while Vivarium was not running')
+  }
+
   async pause(): Promise<void> {
     await this.#whileLive((link) => link.run('stop', {}))
-    this.#setRunning(false)
   }
 
   async resume(): Promise<void> {
     await this.#whileLive((link) => link.run('cont', {}))
-    this.#setRunning(true)
   }
 
   /** QEMU decides by itself what it packs. */
@@ -118,6 +125,7 @@ export class QemuMachine implements Machine {
 
   onStall(listener: (reason: string) => void): () => void {
     this.#stallListeners.add(listener)
+    if (this.#stalled !== null) listener(this.#stalled)
     return () => this.#stallListeners.delete(listener)
   }
 
@@ -156,7 +164,7 @@ export class QemuMachine implements Machine {
       const quit = this.parts.link.run('quit', {}, QUIT_WITHIN_MS).then(() => this.parts.process.gone)
       const patience = new Promise((resolve) => setTimeout(resolve, QUIT_WITHIN_MS).unref())
       await Promise.race([quit.catch(() => undefined), patience])
-      await this.parts.process.kill()
+      await this.#endProcess()
     }
     await this.ended
   }
@@ -194,9 +202,13 @@ export class QemuMachine implements Machine {
       this.#setRunning(false)
       void this.#explainStop()
     }
-    if (name === 'RESUME') this.#setRunning(true)
+    if (name === 'RESUME') {
+      this.#stalled = null
+      this.#setRunning(true)
+    }
     if (name === 'RESET' && data.guest === true) for (const listener of this.#resetListeners) listener()
     if (name === 'SHUTDOWN') {
+      this.#closing = true
       if (data.reason === 'guest-shutdown') this.#powerOff()
       else if (data.reason === 'host-signal')
         this.#intent ??= { how: 'crashed', reason: 'QEMU was ended from outside.' }
@@ -215,6 +227,7 @@ export class QemuMachine implements Machine {
   }
 
   #stall(reason: string): void {
+    this.#stalled = reason
     for (const listener of this.#stallListeners) listener(reason)
   }
 
@@ -228,7 +241,12 @@ export class QemuMachine implements Machine {
     this.parts.onAcceleratorFailure(
       `A guest on it died: ${/[^/]*internal error[^/]*/i.exec(words)?.[0].trim() ?? 'internal error'}.`,
     )
-    await this.parts.process.kill()
+    await this.#endProcess()
+  }
+
+  /** What has not ended by itself by now is cut off, wherever it is. */
+  async #endProcess(): Promise<void> {
+    if (await this.parts.process.kill()) this.#closing = false
   }
 
   async #crashReason(): Promise<string> {

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { withDiskFile } from '../images/disk-file'
 import { readQcow2 } from '../images/qcow2'
@@ -16,7 +17,12 @@ export async function createOverlay(
   // -u: what lies below is ours, and is not opened to find out how large it is
   const below = backing !== undefined && format !== undefined ? ['-u', '-b', backing, '-F', format] : []
   const args = ['create', '-q', '-f', 'qcow2', '-o', 'lazy_refcounts=off', ...below, file, String(bytes)]
-  await runQemuImg(args, 'make the disk', { cwd: dirname(file) })
+  try {
+    await runQemuImg(args, 'make the disk', { cwd: dirname(file) })
+  } catch (error) {
+    await rm(file, { force: true }) // a part of it may be there
+    throw error
+  }
 }
 
 /** Makes a disk that no machine has open larger. */
@@ -33,6 +39,7 @@ export async function rebaseOverlay(upper: string, lower: string): Promise<void>
   const below = backing ? ['-b', backing.name, '-F', backing.format] : ['-b', '']
   await runQemuImg(['rebase', '-q', '-f', 'qcow2', ...below, basename(upper)], 'merge the disk', {
     cwd: dirname(upper),
+    scratch: `${upper}.merging`, // there is none: that it ends with main is all that is wanted
   })
 }
 

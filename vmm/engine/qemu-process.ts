@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { VmmError } from '../model/errors'
@@ -21,7 +21,7 @@ export function machineUuid(domainId: string): string {
 
 /**
  * A QEMU process that outlives this one. It runs in a folder of its own, where its sockets, its log and its pid file
- * are. A pid is never believed by itself: the command line of the process must name the machine's UUID.
+ * are. A pid is never believed by itself: the command line of the process must give the machine's UUID.
  */
 export class QemuProcess {
   private constructor(
@@ -56,6 +56,8 @@ export class QemuProcess {
         )
       })
       child.unref()
+      // QEMU writes it as well, but only when it has come that far
+      await writeFile(path.join(folder, RUN_FILES.pid), String(child.pid), { mode: 0o600 })
       return new QemuProcess(child.pid ?? 0, folder, uuid, gone)
     } finally {
       await log.close()
@@ -70,10 +72,11 @@ export class QemuProcess {
     return new QemuProcess(pid, folder, uuid, untilGone(pid, uuid))
   }
 
-  /** Ends the process at once, and resolves when it is gone. */
-  async kill(): Promise<void> {
-    if (await isOurs(this.pid, this.uuid)) signal(this.pid, 'SIGKILL')
+  /** Ends the process at once, and resolves when it is gone: false when it was gone already. */
+  async kill(): Promise<boolean> {
+    const lived = (await isOurs(this.pid, this.uuid)) && signal(this.pid, 'SIGKILL')
     await this.gone
+    return lived
   }
 
   /** What QEMU said last, for people. */
@@ -104,9 +107,12 @@ function signal(pid: number, which: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Whether the process is a machine of this UUID; a dead one that nobody has waited for has no command line. */
+/**
+ * Whether the process is a machine of this UUID, and not one that only speaks of it, such as a search; a dead one that
+ * nobody has waited for has no command line.
+ */
 async function isOurs(pid: number, uuid: string): Promise<boolean> {
-  return (await commandLineOf(pid)).includes(uuid)
+  return /(?:^|[\0 ])-uuid[\0 ]([0-9a-f-]{36})(?:$|[\0 ])/.exec(await commandLineOf(pid))?.[1] === uuid
 }
 
 async function commandLineOf(pid: number): Promise<string> {

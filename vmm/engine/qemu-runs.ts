@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { lstat, mkdir } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import path from 'node:path'
 import { asVmmError, VmmError } from '../model/errors'
@@ -28,11 +28,13 @@ const LONGEST_SOCKET = 'console.sock'
 /** How long a machine of an earlier main may take to answer, milliseconds. */
 const ADOPTED_WITHIN_MS = 10_000
 
-/** States in which a machine stands still for a reason that resuming would not mend. */
-const HELD = ['io-error', 'internal-error', 'guest-panicked', 'shutdown']
+/** QEMU's states of a machine that had not come up when main ended; what it holds is not whole. */
+const UNBORN = ['prelaunch', 'inmigrate', 'restore-vm']
 
 /** Starts QEMU processes, and finds those that an earlier main has left. */
 export class QemuRuns {
+  readonly #adopted = new Set<string>()
+
   constructor(
     private readonly root: string,
     private readonly hosts: QemuHosts,
@@ -47,9 +49,9 @@ export class QemuRuns {
     await (await QemuProcess.find(folder, uuid))?.kill() // nobody knows of it any more
     const code = spec.firmware === 'uefi' ? await uefiCode() : null
     if (code !== null) await ensureUefiVariables(spec.uefiVariables)
-    const layers = await this.#openLayers(spec)
     let process: QemuProcess | null = null
     try {
+      const layers = await this.#openLayers(spec)
       const parts = { binary, sandbox, accelerator, uuid, layers, uefiCode: code }
       process = await QemuProcess.start(qemuCommand(spec, parts), folder, uuid)
       const record: RunRecord = {
@@ -80,8 +82,8 @@ export class QemuRuns {
       const { UUID } = await link.run('query-uuid', {})
       if (UUID !== uuid) throw new VmmError('denied', 'Another machine answers in its place.')
       const { status, running } = await link.run('query-status', {})
-      if (status === 'prelaunch' || status === 'inmigrate')
-        throw new VmmError('engine', 'It had not finished starting.')
+      if (UNBORN.includes(status)) throw new VmmError('engine', 'It had not finished starting.')
+      if (status === 'internal-error') throw await this.#failedAccelerator(record)
       await this.layers.adopt(
         record.disks.map((disk) => disk.layer),
         domainId,
@@ -94,7 +96,9 @@ export class QemuRuns {
       await clearJobs(link)
       await new QemuDisks(record.disks, this.layers, domainId).settle(link)
       await machine.begin(running)
-      if (!paused && !running && !HELD.includes(status)) await machine.resume()
+      if (status === 'io-error') machine.foundStalled()
+      else if (!paused && !running) await machine.resume()
+      this.#adopted.add(domainId)
       return machine
     } catch (error) {
       await process.kill()
@@ -103,9 +107,20 @@ export class QemuRuns {
     }
   }
 
-  /** Ends the machine of a domain that there is not any more. */
-  async end(domainId: string): Promise<void> {
-    await (await QemuProcess.find(path.join(this.root, domainId), machineUuid(domainId)))?.kill()
+  /** Ends every machine that was not adopted, and removes what those of other than these domains have left. */
+  async sweep(domainIds: ReadonlySet<string>): Promise<void> {
+    for (const id of await readdir(this.root).catch(() => [])) {
+      if (this.#adopted.has(id)) continue
+      const folder = await this.#folder(id)
+      await (await QemuProcess.find(folder, machineUuid(id)))?.kill()
+      if (domainIds.has(id)) continue
+      for (const each of [folder, path.join(this.root, id)]) await rm(each, { recursive: true, force: true })
+    }
+  }
+
+  async #failedAccelerator({ accelerator }: RunRecord): Promise<VmmError> {
+    await this.hosts.condemn(accelerator as Accelerator, 'A guest on it died while Vivarium was not running.')
+    return new VmmError('engine', `The accelerator ${accelerator} failed under the guest.`)
   }
 
   async #bringUp(
@@ -172,6 +187,7 @@ export class QemuRuns {
     if (Buffer.byteLength(path.join(folder, LONGEST_SOCKET)) <= SOCKET_PATH_LIMIT) return folder
     const hash = createHash('sha256').update(folder).digest('hex').slice(0, 24)
     const place = path.join(tmpdir(), `vivarium-run-${hash}`)
+    await mkdir(folder, { recursive: true, mode: 0o700 }) // so that a sweep learns of it
     await mkdir(place, { mode: 0o700 }).catch(() => undefined) // it is there: whose it is, is looked at below
     const found = await lstat(place)
     const ours = process.platform === 'win32' || (found.uid === userInfo().uid && (found.mode & 0o077) === 0)

@@ -1,4 +1,3 @@
-import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { BlockSource } from '../images/block-source'
 import { NO_CAPABILITIES, type EngineCapabilities } from '../model/capabilities'
@@ -47,27 +46,27 @@ export class QemuEngine implements Engine {
     diskBuses: ['virtio', 'sata'],
   }
   isolation: Isolation = 'emulated'
-  #version = ''
   readonly #hosts: QemuHosts
   readonly #layers: LayerStore
   readonly #content: LayerContent
   readonly #runs: QemuRuns
 
-  constructor(private readonly folders: EngineFolders) {
+  constructor(folders: EngineFolders) {
     this.#hosts = new QemuHosts(path.join(folders.cache, 'qemu.json'))
     this.#layers = new LayerStore(folders.layers)
     this.#content = new LayerContent(folders.layers)
     this.#runs = new QemuRuns(folders.run, this.#hosts, this.#layers)
   }
 
-  get stateVersion(): string {
-    return `qemu-${this.#version}-1`
+  /** Of whatever QEMU there is now; '' without one. */
+  async stateVersion(): Promise<string> {
+    const { version } = await this.#hosts.find().catch(() => ({ version: '' }))
+    return version && `qemu-${version}-1`
   }
 
   async probe(anew = false): Promise<EngineVerdict> {
     try {
       const { version, accelerators } = await this.#hosts.find(anew)
-      this.#version = version
       const best = accelerators.find(({ works }) => works)
       this.isolation = best === undefined || best.id === 'tcg' ? 'emulated' : 'hardware'
       const reason = best ? '' : `No accelerator works here. ${howToInstallQemu()}`
@@ -143,11 +142,7 @@ export class QemuEngine implements Engine {
   }
 
   async sweep({ domainIds, layers }: { domainIds: ReadonlySet<string>; layers: readonly string[] }): Promise<void> {
-    for (const id of await readdir(this.folders.run).catch(() => [])) {
-      if (domainIds.has(id)) continue
-      await this.#runs.end(id)
-      await rm(path.join(this.folders.run, id), { recursive: true, force: true })
-    }
+    await this.#runs.sweep(domainIds)
     await this.#layers.sweep(layers)
   }
 

@@ -46,9 +46,9 @@ export class GuestRun {
   readonly #commands: GuestCommands | null
   readonly #agentListeners = new Set<() => void>()
   readonly #stop = new AbortController()
+  #found = false
 
-  /** A run of a machine that lives already, such as one that outlived an earlier main. */
-  constructor(
+  private constructor(
     readonly machine: Machine,
     private readonly options: GuestRunOptions,
   ) {
@@ -62,6 +62,13 @@ export class GuestRun {
       this.#agent?.close()
       return end
     })
+  }
+
+  /** The run of a machine that outlived an earlier main. */
+  static found(machine: Machine, options: GuestRunOptions): GuestRun {
+    const run = new GuestRun(machine, options)
+    run.#found = true
+    return run
   }
 
   /** Starts the machine. A resumed one is handed out only when its identity is its own again. */
@@ -90,6 +97,10 @@ export class GuestRun {
 
   /** Gives a freshly booted guest its own name and address, where it is made for that. */
   async introduce(): Promise<void> {
+    if (this.#found)
+      await this.#requireCommands()
+        .thaw()
+        .catch(() => undefined) // an earlier main may have frozen it
     if (this.options.agent === 'own') await renewIdentity(this.#requireCommands(), this.options.identity)
     this.#setAgent('ready')
   }
