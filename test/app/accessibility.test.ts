@@ -41,6 +41,7 @@ function nameless(page: Page): Promise<string[]> {
 
 test('a guest is tried by keyboard alone, and there is a way out of its console', async () => {
   const page = await app.open()
+  await page.getByRole('button', { name: 'Try a guest now' }).first().waitFor()
   await tabTo(page, /^Try a guest now$/)
   await page.keyboard.press('Enter')
   const screen = page.getByTestId('console')
