@@ -76,8 +76,8 @@ export function connectSockets(source: SocketSource, listener: ConnectionListene
       channel.post({ token: source.token })
       const fresh = connectClient(channel)
       fresh.onEvent((event) => listener.onEvent(event))
-      // the first answer proves that the token was taken
-      fresh.call('app.info', {}).then(
+      // the first answer proves that the token was taken; of a call that is answered at once
+      fresh.call('settings.get', {}).then(
         () => {
           client = fresh
           attempt = 0
