@@ -94,6 +94,7 @@ const archive = writeCpio([{ kind: 'file', path: 'init', content: 'x'.repeat(500
 describe('inspectImage takes', () => {
   it.each([
     ['vmlinuz', kernel(), 'kernel', 'Linux kernel 6.1.0-test, 32-bit'],
+    ['memtest-like', kernel().subarray(0, -15), 'kernel', 'Linux kernel 6.1.0-test, 32-bit'],
     ['bzImage64', kernel({ is64Bit: true }), 'kernel', /64-bit: it needs the qemu engine/],
     ['initrd.img', gzipSync(archive), 'initrd', 'initrd, compressed with gzip'],
     ['initrd.cpio', archive, 'initrd', 'initrd, a cpio archive'],
@@ -145,6 +146,7 @@ describe('inspectImage takes', () => {
 describe('inspectImage refuses', () => {
   it.each([
     ['cut.iso', iso({ blocks: 21 }), 'invalid', /cut off/],
+    ['cut-by-a-paragraph', kernel().subarray(0, -16), 'invalid', /cut off/],
     ['cut-kernel', kernel().subarray(0, 40_000), 'invalid', /cut off/],
     ['cut-mbr.img', mbr(4096), 'invalid', /cut off/],
     ['cut-gpt.img', gpt(4095n), 'invalid', /cut off/],

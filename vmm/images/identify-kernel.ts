@@ -12,6 +12,7 @@ const VERSION_POINTER = 0x20e
 const LOAD_FLAGS = 0x211
 const EXTENDED_LOAD_FLAGS = 0x236
 
+const PARAGRAPH = 16
 const LOADED_HIGH = 1
 const HAS_64_BIT_ENTRY = 1
 const SETUP_SECTORS_LIMIT = 64
@@ -32,8 +33,9 @@ export function identifyKernel(facts: FileFacts): Identity | undefined {
       hint: 'Choose a bzImage, as every distribution has since 2005.',
     })
   }
-  const expected = (setupSectors + 1) * 512 + head.readUInt32LE(PROTECTED_PARAGRAPHS) * 16
-  if (expected > facts.bytes) throw truncated(facts, 'kernel', expected)
+  const expected = (setupSectors + 1) * 512 + head.readUInt32LE(PROTECTED_PARAGRAPHS) * PARAGRAPH
+  // whoever built it rounded up to whole paragraphs, and may have written the last one only in part
+  if (expected - PARAGRAPH >= facts.bytes) throw truncated(facts, 'kernel', expected)
   const is64Bit = protocol >= 0x20c && (head.readUInt16LE(EXTENDED_LOAD_FLAGS) & HAS_64_BIT_ENTRY) !== 0
   const kind = is64Bit ? '64-bit: it needs the qemu engine, the embedded engine runs 32-bit kernels only' : '32-bit'
   return { role: 'kernel', detail: `Linux kernel${versionOf(head)}, ${kind}` }
