@@ -11,6 +11,8 @@ import type { Scrollback } from './scrollback'
 const RESUMED_ANSWERS_WITHIN_MS = 15_000
 /** How long a booting guest may take until its agent answers, milliseconds. */
 const BOOTED_ANSWERS_WITHIN_MS = 300_000
+/** How long an agent that has answered before may take to answer again, milliseconds. */
+const STILL_ANSWERS_WITHIN_MS = 5000
 /** How long a guest may take to shut down, milliseconds: a large system has much to end. */
 const SHUTDOWN_WITHIN_MS = { ofAgent: 30_000, ofPowerButton: 120_000 }
 
@@ -152,7 +154,7 @@ export class GuestRun {
 
   /** Asks the guest to power off. Fails with kind `timeout` when it has not within the deadline; it goes on then. */
   async shutDown(signal: AbortSignal): Promise<void> {
-    const byAgent = this.agentState === 'ready'
+    const byAgent = this.agentState === 'ready' && (!this.options.powerButton || (await this.#agentAnswers()))
     if (byAgent) await this.#requireCommands().shutdown('powerdown')
     else await this.#pressPower()
     const within = byAgent ? SHUTDOWN_WITHIN_MS.ofAgent : SHUTDOWN_WITHIN_MS.ofPowerButton
@@ -165,6 +167,11 @@ export class GuestRun {
 
   async kill(): Promise<void> {
     await this.machine.kill()
+  }
+
+  /** An agent that answered once may have been stopped since. */
+  async #agentAnswers(): Promise<boolean> {
+    return (await this.#agent?.answers(STILL_ANSWERS_WITHIN_MS, this.#stop.signal)) ?? false
   }
 
   async #pressPower(): Promise<void> {
