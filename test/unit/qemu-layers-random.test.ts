@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import type * as FileSystem from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { DiskSpec } from '../../vmm/engine/machine-spec'
@@ -7,17 +8,17 @@ import { LayerContent } from '../../vmm/engine/qemu-layer-content'
 import { readLayerRecord } from '../../vmm/engine/qemu-layer-record'
 import { LayerStore } from '../../vmm/engine/qemu-layers'
 import { chainOf } from '../../vmm/engine/qemu-overlay'
+import type * as Program from '../../vmm/images/program'
 import { PowerSupply } from '../support/power-cut'
 import { NO_QEMU_IMG, qemuImg, readDisk } from '../support/qemu-disks'
 import { below, pick, type Random } from '../support/random-values'
 import { seededRandom } from '../support/seeded-random'
 import { temporaryFolder } from '../support/temporary-folder'
-import { writeFileSync } from 'node:fs'
 
 const power = vi.hoisted(() => ({ supply: null as PowerSupply | null }))
 
 vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof import('node:fs/promises')>()
+  const real = await original<typeof FileSystem>()
   const supplied = <A extends unknown[], R>(change: (...args: A) => Promise<R>) => {
     return async (...args: A) => {
       power.supply?.use()
@@ -31,7 +32,7 @@ vi.mock('node:fs/promises', async (original) => {
   return { ...real, rename: supplied(real.rename), rm: supplied(real.rm), mkdir: supplied(real.mkdir), open }
 })
 vi.mock('../../vmm/images/program', async (original) => {
-  const real = await original<typeof import('../../vmm/images/program')>()
+  const real = await original<typeof Program>()
   const runProgram: typeof real.runProgram = async (...args) => {
     power.supply?.use()
     return await real.runProgram(...args)

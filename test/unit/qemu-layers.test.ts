@@ -8,6 +8,7 @@ import type { DiskSpec } from '../../vmm/engine/machine-spec'
 import { LayerContent } from '../../vmm/engine/qemu-layer-content'
 import { KEPT_MOST, newLayerRecord, readLayerRecord, writeLayerRecord } from '../../vmm/engine/qemu-layer-record'
 import { LayerStore } from '../../vmm/engine/qemu-layers'
+import type { VmmError } from '../../vmm/model/errors'
 import { diskSpec } from '../support/machine-specs'
 import { kindOf } from '../support/outcome'
 import { NO_QEMU_IMG, qemuImg, readDisk } from '../support/qemu-disks'
@@ -227,7 +228,7 @@ describe('the record of a layer', () => {
       const at = Math.floor(random() * spoilt.length)
       bytes(random, 1 + Math.floor(random() * 8)).copy(spoilt, at)
       await writeFile(layerAt('spoilt'), pick(random, [spoilt, spoilt.subarray(0, at)]))
-      const read = await readLayerRecord(layerAt('spoilt')).catch((error: { kind: string }) => error.kind)
+      const read = await readLayerRecord(layerAt('spoilt')).catch((error: unknown) => (error as VmmError).kind)
       if (read !== 'damaged') expect(Object.keys(read ?? {})).toEqual(Object.keys(sound))
     }
   })

@@ -159,7 +159,10 @@ export class LayerStore {
         const record = await readLayerRecord(layer, { raw: true }).catch(() => undefined)
         const reach = record && (await this.#reach(record))
         // what an unreadable record or header names is not known, so nothing may be removed
-        if (record === undefined || (record && !reach)) return this.#use.lose()
+        if (record === undefined || (record && !reach)) {
+          this.#use.lose()
+          return
+        }
         if (record && reach) records.set(record.id, reach)
       }
       this.#use.tellAll(records)

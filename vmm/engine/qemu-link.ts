@@ -6,8 +6,10 @@ import type { QmpArguments, QmpCommand, QmpEvent, QmpReply } from './qmp-command
 
 /** Pause between two tries to reach a QEMU that is just starting, milliseconds. */
 const DIAL_EVERY_MS = 10
-/** How long a QEMU that lives may be out of reach, milliseconds. */
+/** How long a QEMU that is starting may be out of reach, milliseconds. */
 const REACHED_WITHIN_MS = 20_000
+/** Pause before a connection that was lost is made anew, milliseconds. */
+const REDIAL_AFTER_MS = 200
 
 /** What runs QMP commands. */
 export interface Qmp {
@@ -20,21 +22,24 @@ export interface Qmp {
  */
 export class QemuLink implements Qmp {
   readonly #listeners = new Set<(event: QmpEvent) => void>()
+  readonly #returnListeners = new Set<() => void>()
   #client: QmpClient
   #closed = false
 
   private constructor(
     client: QmpClient,
     private readonly path: string,
-    private readonly process: QemuProcess,
+    private readonly gone: AbortSignal,
   ) {
     this.#client = client
     this.#follow(client)
   }
 
   /** Reaches a process that is starting or running. Fails with kind `engine` when it ends before, `timeout` after. */
-  static async open(path: string, process: QemuProcess, withinMs = REACHED_WITHIN_MS): Promise<QemuLink> {
-    return new QemuLink(await dial(path, process, withinMs), path, process)
+  static async open(path: string, process: Pick<QemuProcess, 'gone'>, withinMs = REACHED_WITHIN_MS): Promise<QemuLink> {
+    const gone = new AbortController()
+    void process.gone.then(() => gone.abort())
+    return new QemuLink(await dial(path, gone.signal, withinMs), path, gone.signal)
   }
 
   run<C extends QmpCommand>(command: C, args: QmpArguments<C>, withinMs?: number): Promise<QmpReply<C>> {
@@ -43,6 +48,11 @@ export class QemuLink implements Qmp {
 
   onEvent(listener: (event: QmpEvent) => void): void {
     this.#listeners.add(listener)
+  }
+
+  /** Calls `listener` when QEMU can be reached again: what it told in between is lost. */
+  onReturn(listener: () => void): void {
+    this.#returnListeners.add(listener)
   }
 
   close(): void {
@@ -61,28 +71,31 @@ export class QemuLink implements Qmp {
     void client.closed.then(() => this.#redial())
   }
 
-  /** A process that lives and cannot be reached is of no use to anybody. */
+  /**
+   * Goes on for as long as the process lives. Its guest may do well while it cannot be reached, as on a host that waits
+   * for its disk, and whether to end it is for people to decide.
+   */
   async #redial(): Promise<void> {
-    if (this.isClosed()) return
-    try {
-      this.#client = await dial(this.path, this.process, REACHED_WITHIN_MS)
-      this.#follow(this.#client)
-    } catch {
-      if (this.isClosed()) return
-      await this.process.kill()
+    while (!this.#closed && !this.gone.aborted) {
+      await delay(REDIAL_AFTER_MS, undefined, { ref: false })
+      const client = await dial(this.path, this.gone, REACHED_WITHIN_MS).catch(() => null)
+      if (client === null) continue
+      this.#client = client
+      if (this.isClosed()) client.close()
+      else this.#follow(client)
+      for (const listener of this.#returnListeners) listener()
+      return
     }
   }
 }
 
-async function dial(path: string, process: QemuProcess, withinMs: number): Promise<QmpClient> {
-  const gone = new AbortController()
-  void process.gone.then(() => gone.abort())
+async function dial(path: string, gone: AbortSignal, withinMs: number): Promise<QmpClient> {
   const deadline = performance.now() + withinMs
   for (;;) {
     try {
       return await QmpClient.connect(path, Math.max(1, deadline - performance.now()))
     } catch (cause) {
-      if (gone.signal.aborted) throw new VmmError('engine', 'QEMU ended.', { cause })
+      if (gone.aborted) throw new VmmError('engine', 'QEMU ended.', { cause })
       if (performance.now() > deadline) throw new VmmError('timeout', 'QEMU does not answer.', { cause })
     }
     await delay(DIAL_EVERY_MS)

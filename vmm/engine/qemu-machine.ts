@@ -67,6 +67,7 @@ export class QemuMachine implements Machine {
     this.display = display
     this.#counters = new QemuCounters(link, process.pid)
     link.onEvent((event) => this.#event(event))
+    link.onReturn(() => void this.#catchUp())
     this.ended = new Promise((resolve) => {
       void process.gone.then(async () => {
         if (this.#released) return
@@ -218,6 +219,15 @@ export class QemuMachine implements Machine {
       this.#stall(data.nospace === true ? 'the disk of the host is full' : told)
     }
     if (name === 'BLOCK_IMAGE_CORRUPTED' && data.fatal === true) this.#stall('the structure of the disk is damaged')
+  }
+
+  /** What became of the machine while it could not be reached. */
+  async #catchUp(): Promise<void> {
+    const told = await this.parts.link.run('query-status', {}).catch(() => null) // it is lost again
+    if (told === null) return
+    this.#setRunning(told.running)
+    if (told.status === 'shutdown') this.#powerOff()
+    else if (!told.running) await this.#explainStop()
   }
 
   /** The machine stands still, off; its process goes once it has closed its files. */

@@ -1,12 +1,15 @@
 import { open, truncate } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import type { SerialPort } from './machine'
+import { overlap } from './overlap'
 
 /** Output kept until somebody listens, bytes. */
 const KEPT_BYTES = 1024 * 1024
 /** The console's log is emptied when it has grown to this, bytes: what it held is in main's memory. */
 const LOG_BYTES = 4 * 1024 * 1024
 const REDIAL_MS = 200
+/** Input that the guest has not taken, bytes. */
+const HELD_BACK_BYTES = 1024 * 1024
 
 /** A serial port of a QEMU machine, which is a socket that can be dialled again. */
 export class QemuPort implements SerialPort {
@@ -25,24 +28,28 @@ export class QemuPort implements SerialPort {
   /** `log` is the file that QEMU writes the port's output to as well, if it does. */
   static async open(path: string, log: string | null): Promise<QemuPort> {
     const port = new QemuPort(path, log)
-    await port.#dial()
+    await port.#begin()
     return port
   }
 
   /** Begins with what the machine has written into `log` so far, as after an end of main. */
   static async openLogged(path: string, log: string): Promise<QemuPort> {
     const port = new QemuPort(path, log)
-    await port.#dial()
-    const before = await tailOf(log)
-    // what came since dialling is in the log as well
+    await port.#begin()
+    const { tail, size } = await tailOf(log)
+    // QEMU writes to the socket first: what is in the log since dialling has come, and is but to be read
+    for (let turns = 0; turns < 2; turns += 1) await new Promise((resolve) => setImmediate(resolve))
     const since = Buffer.concat(port.#kept)
-    port.#kept = [withoutEnd(before, since), since]
-    port.#keptBytes = before.length
+    const before = tail.subarray(0, tail.length - overlap(tail, since))
+    port.#kept = [before, since]
+    port.#keptBytes = before.length + since.length
+    port.#logged = size
     return port
   }
 
+  /** What a guest does not read is held back up to a limit, and what is too much for that is lost, as on a real line. */
   write(bytes: Uint8Array): void {
-    this.#socket?.write(bytes)
+    if (this.#socket && this.#socket.writableLength <= HELD_BACK_BYTES) this.#socket.write(bytes)
   }
 
   onData(receive: (bytes: Uint8Array) => void): () => void {
@@ -57,6 +64,15 @@ export class QemuPort implements SerialPort {
   close(): void {
     this.#closed = true
     this.#socket?.destroy()
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#dial()
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   #dial(): Promise<void> {
@@ -96,25 +112,16 @@ export class QemuPort implements SerialPort {
   }
 }
 
-async function tailOf(file: string): Promise<Buffer> {
+async function tailOf(file: string): Promise<{ tail: Buffer; size: number }> {
   const handle = await open(file, 'r').catch(() => null)
-  if (!handle) return Buffer.alloc(0)
+  if (!handle) return { tail: Buffer.alloc(0), size: 0 }
   try {
     const { size } = await handle.stat()
     const length = Math.min(size, KEPT_BYTES)
     const tail = Buffer.alloc(length)
     const { bytesRead } = await handle.read(tail, 0, length, size - length)
-    return tail.subarray(0, bytesRead)
+    return { tail: tail.subarray(0, bytesRead), size }
   } finally {
     await handle.close()
   }
-}
-
-/** `bytes` without the part at its end with which `next` begins. */
-function withoutEnd(bytes: Buffer, next: Buffer): Buffer {
-  for (let length = Math.min(bytes.length, next.length); length > 0; length--) {
-    const at = bytes.length - length
-    if (bytes.subarray(at).equals(next.subarray(0, length))) return bytes.subarray(0, at)
-  }
-  return bytes
 }

@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto'
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises'
-import { tmpdir, userInfo } from 'node:os'
+import { mkdir, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { asVmmError, VmmError } from '../model/errors'
 import type { MachineEnd } from './machine'
@@ -15,6 +13,7 @@ import { QemuMachine } from './qemu-machine'
 import { backendOf, hasScreen, RUN_FILES } from './qemu-names'
 import { QemuPort } from './qemu-port'
 import { machineUuid, QemuProcess } from './qemu-process'
+import { removeRunFolder, runFolder } from './qemu-run-folder'
 import { readRunRecord, writeRunRecord, type RunRecord } from './qemu-run-record'
 import { QemuScreen } from './qemu-screen'
 import { startFailure } from './qemu-start-failure'
@@ -22,9 +21,6 @@ import { clearJobs, loadState } from './qemu-state'
 import { ensureUefiVariables, uefiCode } from './qemu-uefi'
 import type { Accelerator } from '../model/hardware'
 
-/** The path of a socket may have 107 bytes on Linux and 103 on macOS. */
-const SOCKET_PATH_LIMIT = 103
-const LONGEST_SOCKET = 'console.sock'
 /** How long a machine of an earlier main may take to answer, milliseconds. */
 const ADOPTED_WITHIN_MS = 10_000
 
@@ -45,10 +41,12 @@ export class QemuRuns {
     const { binary, sandbox } = await this.hosts.find()
     const accelerator = await this.hosts.choose(spec.accelerator)
     const uuid = machineUuid(spec.domainId)
-    const folder = await this.#folder(spec.domainId)
+    const folder = await runFolder(this.root, spec.domainId)
     await (await QemuProcess.find(folder, uuid))?.kill() // nobody knows of it any more
     const code = spec.firmware === 'uefi' ? await uefiCode() : null
     if (code !== null) await ensureUefiVariables(spec.uefiVariables)
+    // there even when the sockets are elsewhere: by it a machine is found whose domain is gone
+    await mkdir(path.join(this.root, spec.domainId), { recursive: true, mode: 0o700 })
     let process: QemuProcess | null = null
     try {
       const layers = await this.#openLayers(spec)
@@ -72,7 +70,7 @@ export class QemuRuns {
 
   /** The machine that lives on, or how it has ended. */
   async adopt(domainId: string, { paused }: { paused: boolean }): Promise<QemuMachine | MachineEnd> {
-    const folder = await this.#folder(domainId)
+    const folder = await runFolder(this.root, domainId)
     const uuid = machineUuid(domainId)
     const [record, process] = await Promise.all([readRunRecord(folder), QemuProcess.find(folder, uuid)])
     if (!process) return { how: 'crashed', reason: await lastWordsIn(folder) }
@@ -111,10 +109,9 @@ export class QemuRuns {
   async sweep(domainIds: ReadonlySet<string>): Promise<void> {
     for (const id of await readdir(this.root).catch(() => [])) {
       if (this.#adopted.has(id)) continue
-      const folder = await this.#folder(id)
-      await (await QemuProcess.find(folder, machineUuid(id)))?.kill()
-      if (domainIds.has(id)) continue
-      for (const each of [folder, path.join(this.root, id)]) await rm(each, { recursive: true, force: true })
+      const folder = await runFolder(this.root, id).catch(() => null) // in one of somebody else's is no machine of ours
+      if (folder !== null) await (await QemuProcess.find(folder, machineUuid(id)))?.kill()
+      if (!domainIds.has(id)) await removeRunFolder(this.root, id)
     }
   }
 
@@ -132,9 +129,10 @@ export class QemuRuns {
   ): Promise<QemuMachine> {
     const abort = () => void process.kill()
     signal?.addEventListener('abort', abort)
+    let machine: QemuMachine | null = null
     try {
       const link = await QemuLink.open(path.join(folder, RUN_FILES.qmp), process)
-      const machine = await this.#machine(spec.domainId, record, process, link, folder, false)
+      machine = await this.#machine(spec.domainId, record, process, link, folder, false)
       await machine.begin(false)
       await machine.setDiskLimits(spec.diskLimits)
       if (spec.resumeFrom !== null) await loadState(link, spec.resumeFrom, folder)
@@ -142,6 +140,7 @@ export class QemuRuns {
       await machine.resume()
       return machine
     } catch (error) {
+      await machine?.kill() // it lets go of its disks before anybody starts the next one
       const { kind } = asVmmError(error, 'start the machine')
       if (kind !== 'engine' || signal?.aborted) throw error
       throw startFailure(await process.lastWords(), error)
@@ -161,16 +160,23 @@ export class QemuRuns {
     const log = path.join(folder, RUN_FILES.consoleLog)
     const consolePath = path.join(folder, RUN_FILES.console)
     const disks = new QemuDisks(record.disks, this.layers, domainId)
+    const console = adopted ? await QemuPort.openLogged(consolePath, log) : await QemuPort.open(consolePath, log)
+    const agent = await QemuPort.open(path.join(folder, RUN_FILES.agent), null).catch((error: unknown) => {
+      console.close()
+      throw error
+    })
     return new QemuMachine({
       process,
       link,
-      console: adopted ? await QemuPort.openLogged(consolePath, log) : await QemuPort.open(consolePath, log),
-      agent: await QemuPort.open(path.join(folder, RUN_FILES.agent), null),
+      console,
+      agent,
       display: record.screen ? new QemuScreen(folder, link) : null,
       disks,
       accelerator: record.accelerator,
       startedAt: record.startedAt,
-      onAcceleratorFailure: (reason) => void this.hosts.condemn(record.accelerator as Accelerator, reason),
+      onAcceleratorFailure: (reason) => {
+        this.hosts.condemn(record.accelerator as Accelerator, reason).catch(() => undefined) // QEMU itself is gone
+      },
       onEnd: (clean) => this.layers.closed(disks.files, domainId, clean),
     })
   }
@@ -179,23 +185,6 @@ export class QemuRuns {
     const opened: OpenLayer[] = []
     for (const disk of spec.disks) opened.push(await this.layers.open(disk, spec.domainId))
     return opened
-  }
-
-  /** Where a machine's sockets, records and logs are: in the data folder, or, where that is too long, in a private one. */
-  async #folder(domainId: string): Promise<string> {
-    const folder = path.join(this.root, domainId)
-    if (Buffer.byteLength(path.join(folder, LONGEST_SOCKET)) <= SOCKET_PATH_LIMIT) return folder
-    const hash = createHash('sha256').update(folder).digest('hex').slice(0, 24)
-    const place = path.join(tmpdir(), `vivarium-run-${hash}`)
-    await mkdir(folder, { recursive: true, mode: 0o700 }) // so that a sweep learns of it
-    await mkdir(place, { mode: 0o700 }).catch(() => undefined) // it is there: whose it is, is looked at below
-    const found = await lstat(place)
-    const ours = process.platform === 'win32' || (found.uid === userInfo().uid && (found.mode & 0o077) === 0)
-    if (found.isDirectory() && ours) return path.join(place, 'run')
-    throw new VmmError('denied', 'The temporary folder for the machine belongs to somebody else.', {
-      hint: 'Choose a data folder with a shorter path.',
-      context: { place },
-    })
   }
 }
 

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto'
+import { lstat, mkdir, rm } from 'node:fs/promises'
+import { tmpdir, userInfo } from 'node:os'
+import path from 'node:path'
+import { VmmError } from '../model/errors'
+
+/** The path of a socket may have 107 bytes on Linux and 103 on macOS. */
+const SOCKET_PATH_LIMIT = 103
+const LONGEST_SOCKET = 'console.sock'
+
+/**
+ * Where a machine's sockets, records and logs are: in `root`, under its domain's id, or, where that is too long for a
+ * socket, in a private temporary folder whose name follows from it. Fails with kind `denied` when that is not ours.
+ */
+export async function runFolder(root: string, domainId: string): Promise<string> {
+  const folder = path.join(root, domainId)
+  if (Buffer.byteLength(path.join(folder, LONGEST_SOCKET)) <= SOCKET_PATH_LIMIT) return folder
+  const place = placeOf(folder)
+  await mkdir(place, { mode: 0o700 }).catch(() => undefined) // it is there: whose it is, is looked at below
+  const found = await lstat(place)
+  const ours = process.platform === 'win32' || (found.uid === userInfo().uid && (found.mode & 0o077) === 0)
+  if (found.isDirectory() && ours) return path.join(place, 'run')
+  throw new VmmError('denied', 'The temporary folder for the machine belongs to somebody else.', {
+    hint: 'Choose a data folder with a shorter path.',
+    context: { place },
+  })
+}
+
+/** Removes all that there is of a machine's folder. */
+export async function removeRunFolder(root: string, domainId: string): Promise<void> {
+  const folder = path.join(root, domainId)
+  const used = await runFolder(root, domainId).catch(() => folder) // one of somebody else's is left to them
+  if (used !== folder) await rm(path.dirname(used), { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true })
+}
+
+function placeOf(folder: string): string {
+  const hash = createHash('sha256').update(folder).digest('hex').slice(0, 24)
+  return path.join(tmpdir(), `vivarium-run-${hash}`)
+}
