@@ -18,6 +18,8 @@ export default defineConfig({
     minify: false,
     sourcemap: false,
     reportCompressedSize: false,
+    // the licences of what is bundled, as those ask
+    license: { fileName: 'NOTICES.md' },
     lib: { entry: entries, formats: ['cjs'] },
     rolldownOptions: {
       // v86 is bundled: as an ES module it could not be loaded from inside the packaged application's archive

@@ -11,6 +11,8 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'chrome114',
     reportCompressedSize: false,
+    // the licences of what is bundled, as those ask
+    license: { fileName: 'NOTICES.md' },
     chunkSizeWarningLimit: 1500,
     // the content security policy allows fonts and images from 'self' only
     assetsInlineLimit: 0,
