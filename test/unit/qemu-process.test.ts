@@ -15,8 +15,8 @@ import { temporaryFolder } from '../support/temporary-folder'
 const UUID = machineUuid('domain-1')
 
 /** A process whose command line names the machine, as QEMU's does. */
-function pretender(uuid: string): ChildProcess & { pid: number } {
-  const child = spawn('sh', ['-c', 'read -r line; exit 0', uuid], { stdio: ['pipe', 'ignore', 'ignore'] })
+function pretender(uuid: string, words = ['-uuid', uuid]): ChildProcess & { pid: number } {
+  const child = spawn('sh', ['-c', 'read -r line; exit 0', ...words], { stdio: ['pipe', 'ignore', 'ignore'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   return child as ChildProcess & { pid: number }
 }
@@ -61,12 +61,19 @@ describe.skipIf(process.platform === 'win32')('a QEMU process of an earlier main
   )
 
   test('is not the process of another machine, nor one that is dead', async () => {
-    const other = pretender(machineUuid('domain-2'))
-    expect(await QemuProcess.find(folderWithPid(String(other.pid)), UUID)).toBeNull()
-    expect(other.exitCode).toBeNull()
+    const others = [
+      pretender(machineUuid('domain-2')),
+      pretender(UUID, ['grep', UUID]),
+      pretender(UUID, ['-name', `guest=a -uuid ${UUID}`]),
+    ]
+    for (const { pid } of others) expect(await QemuProcess.find(folderWithPid(String(pid)), UUID)).toBeNull()
+    const named = pretender(UUID, ['-name', `guest=a -uuid ${machineUuid('b')}`, '-uuid', UUID])
+    expect(await QemuProcess.find(folderWithPid(String(named.pid)), UUID)).not.toBeNull()
 
     // dead, and not waited for: its parent is a shell that sleeps
-    const shell = spawn('sh', ['-c', `sh -c 'echo $$' ${UUID}; read -r line`], { stdio: ['pipe', 'pipe', 'ignore'] })
+    const shell = spawn('sh', ['-c', `sh -c 'echo $$' -uuid ${UUID}; read -r line`], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
     onTestFinished(() => void shell.kill('SIGKILL'))
     const [pid] = (await once(shell.stdout, 'data')) as [Buffer]
     expect(await QemuProcess.find(folderWithPid(pid.toString()), UUID)).toBeNull()
@@ -80,7 +87,7 @@ describe.skipIf(process.platform === 'win32')('a QEMU process that is started', 
     writeFileSync(join(folder, 'old'), '')
     const started = await QemuProcess.start(['sh', '-c', 'pwd; echo "what\u001b[2J" >&2', UUID], folder, UUID)
     await started.gone
-    expect(readdirSync(folder)).toEqual(['qemu.log'])
+    expect(readdirSync(folder).sort()).toEqual(['pid', 'qemu.log'])
     expect((await lstat(folder)).mode & 0o777).toBe(0o700)
     expect(await started.lastWords()).toBe(`${folder} / what\ufffd[2J`)
   })

@@ -112,14 +112,17 @@ function signal(pid: number, which: NodeJS.Signals | 0): boolean {
  * nobody has waited for has no command line.
  */
 async function isOurs(pid: number, uuid: string): Promise<boolean> {
-  return /(?:^|[\0 ])-uuid[\0 ]([0-9a-f-]{36})(?:$|[\0 ])/.exec(await commandLineOf(pid))?.[1] === uuid
+  const words = await wordsOf(pid)
+  return words.some((word, at) => word === '-uuid' && words[at + 1] === uuid)
 }
 
-async function commandLineOf(pid: number): Promise<string> {
-  if (process.platform === 'linux') return await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')
+/** The words of a process's command line; where the system only gives them as one line, parted at every space. */
+async function wordsOf(pid: number): Promise<string[]> {
+  if (process.platform === 'linux')
+    return (await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')).split('\0')
   const ps = promisify(execFile)
   return await ps('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).then(
-    ({ stdout }) => stdout,
-    () => '',
+    ({ stdout }) => stdout.trim().split(' '),
+    () => [],
   )
 }
