@@ -1,4 +1,5 @@
 import { readdir, rm } from 'node:fs/promises'
+import type { Engine } from '../../vmm/engine/engine'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import type { Storage } from '../../storage'
 import type { Domain } from './domain'
@@ -31,21 +32,27 @@ export class Remover {
   /** The record and the files of a domain that is not listed any more. */
   async removeStored(id: string): Promise<void> {
     const { storage, folders, domains, images } = this.parts
+    const engine = await this.#engineOf(id)
     await storage.domains.remove(id)
     for (const snapshot of [...domains.snapshots.values()]) {
       if (snapshot.domainId === id) domains.snapshots.delete(snapshot.id)
     }
     const snapshots = await readdir(folders.snapshots(id)).catch(() => [])
-    for (const snapshot of snapshots) await this.#removeLayers(folders.snapshot(id, snapshot))
-    await this.#removeLayers(folders.present(id))
+    for (const snapshot of snapshots) await removeLayers(engine, folders.snapshot(id, snapshot))
+    await removeLayers(engine, folders.present(id))
     await rm(folders.domain(id), { recursive: true, force: true })
     await images.publish()
   }
 
-  /** Which engine made a layer, the record told that is gone: each removes what is its own. */
-  async #removeLayers(files: StateFiles): Promise<void> {
-    for (const disk of await layersIn(files)) {
-      for (const engine of this.parts.engines.all()) await engine.removeLayer(layerFile(files, disk))
-    }
+  /** Whose layers they are; null for a record that cannot be read: what they shared goes at the next start. */
+  async #engineOf(id: string): Promise<Engine | null> {
+    const all = await this.parts.storage.domains.list()
+    const record = all.flatMap((stored) => (stored.ok ? stored.record : [])).find((each) => each.id === id)
+    return (record && this.parts.engines.find(record.spec.engine)) ?? null
   }
+}
+
+async function removeLayers(engine: Engine | null, files: StateFiles): Promise<void> {
+  if (!engine) return
+  for (const disk of await layersIn(files)) await engine.removeLayer(layerFile(files, disk))
 }
