@@ -4,8 +4,14 @@ import type { MachineSpec } from './machine-spec'
 import type { OpenLayer } from './qemu-layer-record'
 import { blockdev, busOf, deviceOf, hasScreen, machineTypeOf, nicSocket, nodeOf, RUN_FILES } from './qemu-names'
 
-/** Ports of one AHCI controller; a current PC has one built in. */
+/** Ports of one AHCI controller. */
 const SATA_PORTS = 6
+/** A current PC has such a controller built in, an old one two IDE channels of two drives, which is all that old systems know. */
+const BUILT_IN_PORTS: Record<ReturnType<typeof machineTypeOf>, readonly string[]> = {
+  q35: Array.from({ length: SATA_PORTS }, (_, port) => `bus=ide.${port}`),
+  pc: ['bus=ide.0,unit=0', 'bus=ide.0,unit=1', 'bus=ide.1,unit=0', 'bus=ide.1,unit=1'],
+  microvm: [],
+}
 
 /** Everything that the guest finds on its buses. */
 export function qemuDevices(spec: MachineSpec, layers: readonly OpenLayer[]): string[] {
@@ -88,7 +94,7 @@ function cdDrive(spec: MachineSpec, id: string, path: string | null, ports: Port
   if (machineTypeOf(spec) === 'microvm') {
     return path === null ? [] : [...node, '-device', `${device(spec, 'virtio-blk', `id=${deviceOf(id)}`)}${drive}`]
   }
-  return [...node, '-device', `ide-cd,bus=${ports.next()},id=${deviceOf(id)}${drive}${order}`]
+  return [...node, '-device', `ide-cd,${ports.next()},id=${deviceOf(id)}${drive}${order}`]
 }
 
 export function cdSource(path: string): BlockSource {
@@ -98,7 +104,7 @@ export function cdSource(path: string): BlockSource {
 /** A host that takes no more data stops the guest rather than failing its writes. */
 function disk(spec: MachineSpec, id: string, source: BlockSource, ports: Ports, first: boolean): string[] {
   const common = `id=${deviceOf(id)},drive=${nodeOf(id)},werror=stop,rerror=stop${bootIndex(spec, 'disk', first)}`
-  const words = busOf(spec) === 'virtio' ? device(spec, 'virtio-blk', common) : `ide-hd,bus=${ports.next()},${common}`
+  const words = busOf(spec) === 'virtio' ? device(spec, 'virtio-blk', common) : `ide-hd,${ports.next()},${common}`
   return ['-blockdev', JSON.stringify(source), '-device', words]
 }
 
@@ -129,24 +135,23 @@ function device(spec: MachineSpec, kind: string, options: string): string {
   return `${kind}-${machineTypeOf(spec) === 'microvm' ? 'device' : 'pci'},${options}`
 }
 
-/** Hands out SATA ports, and the controllers that they are on. */
+/** Hands out SATA ports, on an old PC first its IDE channels, and tells the controllers that are to be added for them. */
 class Ports {
+  readonly #builtIn: readonly string[]
   #used = 0
-  readonly #builtIn: boolean
 
   constructor(spec: MachineSpec) {
-    this.#builtIn = machineTypeOf(spec) === 'q35'
+    this.#builtIn = BUILT_IN_PORTS[machineTypeOf(spec)]
   }
 
   next(): string {
-    const controller = Math.floor(this.#used / SATA_PORTS)
-    const port = this.#used++ % SATA_PORTS
-    return this.#builtIn && controller === 0 ? `ide.${port}` : `sata${controller}.${port}`
+    const index = this.#used++
+    const further = index - this.#builtIn.length
+    return this.#builtIn[index] ?? `bus=sata${Math.floor(further / SATA_PORTS)}.${further % SATA_PORTS}`
   }
 
   controllers(): string[] {
-    const count = Math.ceil(this.#used / SATA_PORTS)
-    const own = Array.from({ length: count }, (_, index) => index).slice(this.#builtIn ? 1 : 0)
-    return own.flatMap((index) => ['-device', `ich9-ahci,id=sata${index}`])
+    const count = Math.max(0, Math.ceil((this.#used - this.#builtIn.length) / SATA_PORTS))
+    return Array.from({ length: count }, (_, index) => ['-device', `ich9-ahci,id=sata${index}`]).flat()
   }
 }

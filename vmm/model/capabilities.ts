@@ -89,6 +89,14 @@ export function unsupported(
   if (attached > can.furtherDisks) return 'it cannot attach so many further disks.'
   if (spec.nics.length > can.mostNics) return `a guest can have at most ${can.mostNics} network cards.`
   if (limited && !can.diskLimits) return 'it cannot limit how fast disks are.'
-  if (machineType === 'microvm' && firmware === 'uefi') return 'a microvm boots a kernel directly, without UEFI.'
+  if (machineType === 'microvm') return unsupportedByMicrovm(spec)
+  return ''
+}
+
+/** It has no PCI. */
+function unsupportedByMicrovm({ firmware, diskBus, nics }: Hardware): string {
+  if (firmware === 'uefi') return 'a microvm boots a kernel directly, without UEFI.'
+  if (diskBus === 'sata') return 'a microvm has virtio disks only.'
+  if (nics.some(({ model }) => model !== 'virtio')) return 'a microvm has virtio network cards only.'
   return ''
 }
