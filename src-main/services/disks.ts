@@ -46,9 +46,11 @@ export class DiskService {
       (candidate) => !disks.some((disk) => disk.id === candidate),
     )
     if (!free) throw new VmmError('unsupported', `A domain has at most ${FURTHER_DISKS} further disks.`)
-    await this.#store(domain, [...disks, { id: free, kind, mib: kind === 'disk' ? mib : 0, imageId, attached: true }])
-    await this.#tell(domain, 'disk.added', `${free} was added to ${domain.name}.`)
-    return domain
+    return await domain.alone(async () => {
+      await this.#store(domain, [...disks, { id: free, kind, mib: kind === 'disk' ? mib : 0, imageId, attached: true }])
+      await this.#tell(domain, 'disk.added', `${free} was added to ${domain.name}.`)
+      return domain
+    })
   }
 
   /** A CD is changed under the running guest, as by hand; attaching and detaching wait until it is off. */
@@ -60,14 +62,21 @@ export class DiskService {
         throw new VmmError('invalid', 'Only what is in a CD drive can be changed.', { hint: 'Add another disk.' })
       }
       if (imageId !== '') this.#requireKind(imageId, 'cdrom')
-      if (disk.attached) {
-        await domain.run?.machine.changeCd(diskId, imageId === '' ? null : cdFile(imageId, this.parts.images))
+      if (domain.record.state === 'saved') {
+        throw new VmmError('state', 'The CD of a saved machine cannot be changed.', {
+          hint: 'Resume it, or discard its state.',
+        })
       }
     }
-    const after = { ...disk, attached: attached ?? disk.attached, imageId: imageId ?? disk.imageId }
-    await this.#store(domain, replaced(domain, after))
-    await this.#tell(domain, 'disk.changed', `${diskId} of ${domain.name} was changed.`)
-    return domain
+    return await domain.alone(async () => {
+      if (imageId !== undefined && disk.attached) {
+        await domain.run?.machine.changeCd(diskId, imageId === '' ? null : cdFile(imageId, this.parts.images))
+      }
+      const after = { ...disk, attached: attached ?? disk.attached, imageId: imageId ?? disk.imageId }
+      await this.#store(domain, replaced(domain, after))
+      await this.#tell(domain, 'disk.changed', `${diskId} of ${domain.name} was changed.`)
+      return domain
+    })
   }
 
   async resize({ id, disk: diskId, mib }: CheckedArgs<'disks.resize'>): Promise<Domain> {
@@ -87,29 +96,33 @@ export class DiskService {
         hint: 'Resume it, or discard its state.',
       })
     }
-    await domain.run?.machine.resizeDisk(diskId, mib * MIB)
-    await this.parts.domains.store(domain, ({ spec }) => ({
-      spec:
-        diskId === FIRST_DISK
-          ? { ...spec, diskMiB: mib }
-          : { ...spec, disks: spec.disks.map((entry) => (entry.id === diskId ? { ...entry, mib } : entry)) },
-    }))
-    await this.#tell(domain, 'disk.resized', `${diskId} of ${domain.name} was grown to ${mib} MiB.`)
-    return domain
+    return await domain.alone(async () => {
+      await domain.run?.machine.resizeDisk(diskId, mib * MIB)
+      await this.parts.domains.store(domain, ({ spec }) => ({
+        spec:
+          diskId === FIRST_DISK
+            ? { ...spec, diskMiB: mib }
+            : { ...spec, disks: spec.disks.map((entry) => (entry.id === diskId ? { ...entry, mib } : entry)) },
+      }))
+      await this.#tell(domain, 'disk.resized', `${diskId} of ${domain.name} was grown to ${mib} MiB.`)
+      return domain
+    })
   }
 
   /** The record first: content that nothing names is swept at the next start. */
   async remove({ id, disk: diskId }: CheckedArgs<'disks.remove'>): Promise<Domain> {
     const { domain, disk } = this.#further(id, diskId)
     this.#atRest(id)
-    await this.#store(
-      domain,
-      domain.record.spec.disks.filter((entry) => entry !== disk),
-    )
-    const engine = this.parts.engines.get(domain.record.spec.engine)
-    await engine.removeLayer(layerFile(this.parts.folders.present(id), diskId))
-    await this.#tell(domain, 'disk.removed', `${diskId} of ${domain.name} was removed.`)
-    return domain
+    return await domain.alone(async () => {
+      await this.#store(
+        domain,
+        domain.record.spec.disks.filter((entry) => entry !== disk),
+      )
+      const engine = this.parts.engines.get(domain.record.spec.engine)
+      await engine.removeLayer(layerFile(this.parts.folders.present(id), diskId))
+      await this.#tell(domain, 'disk.removed', `${diskId} of ${domain.name} was removed.`)
+      return domain
+    })
   }
 
   /** Looks at a disk, and mends a copy of it where it is damaged. */

@@ -126,13 +126,17 @@ export class ImageService {
     await this.publish()
   }
 
-  /** How many domains, in the list and in the trash, boot each image. */
+  /** How many domains, in the list and in the trash, need each image: now, or to revert to a snapshot. */
   async #usage(): Promise<Map<string, number>> {
     const usage = new Map<string, number>()
-    for (const stored of await this.parts.storage.domains.list()) {
+    const { domains, snapshots } = this.parts.storage
+    const kept = await snapshots.list()
+    for (const stored of await domains.list()) {
       if (!stored.ok || stored.record.ephemeral) continue
-      const { imageId, disks } = stored.record.spec
-      for (const used of new Set([imageId, ...disks.map((disk) => disk.imageId)])) {
+      const { id, spec } = stored.record
+      const before = kept.filter(({ domainId }) => domainId === id).map(({ hardware }) => hardware?.disks ?? [])
+      const disks = [...spec.disks, ...before.flat()]
+      for (const used of new Set([spec.imageId, ...disks.map((disk) => disk.imageId)])) {
         usage.set(used, (usage.get(used) ?? 0) + 1)
       }
     }
