@@ -47,12 +47,21 @@ export function qemuCommand(spec: MachineSpec, parts: CommandParts): string[] {
 function machine(spec: MachineSpec, { accelerator, uefiCode }: CommandParts): string[] {
   const type = machineTypeOf(spec)
   const flash = uefiCode === null ? '' : ',pflash0=uefi-code,pflash1=uefi-variables'
-  const options = type === 'microvm' ? ',acpi=on,rtc=on,pit=on,pic=on,isa-serial=off' : ',vmport=off'
+  const options =
+    type === 'microvm' ? `,acpi=${microAcpi(accelerator)},rtc=on,pit=on,pic=on,isa-serial=off` : ',vmport=off'
   return [
     ...['-machine', `${type},memory-backend=ram${options}${flash}`],
     ...['-accel', accelerator],
     ...['-cpu', cpuOf(accelerator)],
   ]
+}
+
+/**
+ * The ACPI of a microvm tells the guest that the PC's old timers are not there. A hypervisor gives it another one; under
+ * TCG there is none, and Linux would wait for its first tick for ever. Without ACPI such a guest cannot power off.
+ */
+function microAcpi(accelerator: Accelerator): 'on' | 'off' {
+  return accelerator === 'tcg' ? 'off' : 'on'
 }
 
 /** In a file without a name, so that inspection can read it later and nobody else finds it. */
