@@ -6,20 +6,32 @@ export interface Figure {
   /** The measured values, in `unit`, best first or last: they are sorted here. */
   values: number[]
   unit: string
-  /** The promise: at most this much, in `unit`. */
-  atMost: number
+  /** The promise: at most this much, in `unit` … */
+  atMost?: number
+  /** … or at least this much. */
+  atLeast?: number
 }
 
 /** Prints a figure: median, spread, and whether the promise was met. Never fails: machines differ. */
-export function report({ name, values, unit, atMost }: Figure): void {
-  const sorted = [...values].sort((a, b) => a - b)
-  const text = (value: number) => `${value.toPrecision(3)}${unit}`
-  const middle = median(sorted)
-  const spread = `${text(sorted[0] ?? NaN)} to ${text(sorted.at(-1) ?? NaN)}, n = ${sorted.length}`
-  console.log(
-    `${middle <= atMost ? 'met    ' : 'NOT MET'}  ${name}: ${text(middle)} (${spread}; promised: at most ${text(atMost)})`,
-  )
+export function report({ name, values, unit, atMost, atLeast }: Figure): void {
+  const middle = median(values)
+  const met = middle <= (atMost ?? Infinity) && middle >= (atLeast ?? -Infinity)
+  const promise = atMost === undefined ? `at least ${amount(atLeast, unit)}` : `at most ${amount(atMost, unit)}`
+  console.log(`${met ? 'met    ' : 'NOT MET'}  ${name}: ${spread(values, unit)}; promised: ${promise}`)
 }
+
+/** Prints what was measured and is not promised. */
+export function note({ name, values, unit }: Figure): void {
+  console.log(`noted    ${name}: ${spread(values, unit)}`)
+}
+
+function spread(values: number[], unit: string): string {
+  const sorted = [...values].sort((a, b) => a - b)
+  const range = `${amount(sorted[0], unit)} to ${amount(sorted.at(-1), unit)}, n = ${sorted.length}`
+  return `${amount(median(sorted), unit)} (${range})`
+}
+
+const amount = (value: number | undefined, unit: string) => `${(value ?? NaN).toPrecision(3)}${unit}`
 
 export function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b)

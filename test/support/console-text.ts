@@ -15,6 +15,12 @@ export class ConsoleText {
     private readonly id: string,
   ) {}
 
+  /** Leaves out what was written until now, as in earlier runs. */
+  async skip(): Promise<this> {
+    this.#offset = (await this.call('console.read', { id: this.id, offset: 0 })).end
+    return this
+  }
+
   /** All so far, without escape sequences. */
   get text(): string {
     return this.#raw.replace(ESCAPES, '')

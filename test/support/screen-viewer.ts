@@ -20,28 +20,50 @@ export interface ScreenUpdate {
   bytes: number
 }
 
-/** A viewer of the remote framebuffer protocol 3.8 (RFC 6143) over the display calls, for tests. */
+/** Bytes both ways between a viewer and a server. */
+export interface ScreenWire {
+  write(bytes: Buffer): Promise<unknown>
+  /** The next bytes; none when there were none for a while. Fails when the server has gone. */
+  read(): Promise<Uint8Array>
+  close(): Promise<unknown>
+}
+
+/** The display calls, as every client of main uses them. */
+export async function screenByCalls(call: Call, id: string): Promise<ScreenWire> {
+  const { displayId } = await call('display.open', { id })
+  return {
+    write: (bytes) => call('display.write', { displayId, bytes }),
+    read: async () => {
+      const { bytes, closed, reason } = await call('display.read', { displayId, waitMs: READ_WAIT_MS })
+      if (closed) throw new Error(`the screen was closed: ${reason}`)
+      return bytes
+    },
+    close: () => call('display.close', { displayId }),
+  }
+}
+
+/** A viewer of the remote framebuffer protocol 3.8 (RFC 6143), for tests. */
 export class ScreenViewer {
   width = 0
   height = 0
   #pending = Buffer.alloc(0)
   #taken = 0
 
-  private constructor(
-    private readonly call: Call,
-    private readonly displayId: string,
-  ) {}
+  private constructor(private readonly wire: ScreenWire) {}
 
   /** Opens a viewer on the screen of a running domain, which asks for 32-bit pixels in this encoding. */
   static async open(call: Call, id: string, encoding: Encoding = 'raw'): Promise<ScreenViewer> {
-    const { displayId } = await call('display.open', { id })
-    const viewer = new ScreenViewer(call, displayId)
+    return await ScreenViewer.over(await screenByCalls(call, id), encoding)
+  }
+
+  static async over(wire: ScreenWire, encoding: Encoding): Promise<ScreenViewer> {
+    const viewer = new ScreenViewer(wire)
     await viewer.#greet(encoding)
     return viewer
   }
 
   close(): Promise<unknown> {
-    return this.call('display.close', { displayId: this.displayId })
+    return this.wire.close()
   }
 
   /** Types as on a US keyboard, `\r` for Return, no faster than a keyboard's buffer of some keys can take. */
@@ -157,18 +179,14 @@ export class ScreenViewer {
   }
 
   async #send(bytes: Buffer): Promise<void> {
-    await this.call('display.write', { displayId: this.displayId, bytes })
+    await this.wire.write(bytes)
   }
 
   async #take(length: number): Promise<Buffer> {
     const parts = [this.#pending]
     let held = this.#pending.length
     while (held < length) {
-      const { bytes, closed, reason } = await this.call('display.read', {
-        displayId: this.displayId,
-        waitMs: READ_WAIT_MS,
-      })
-      if (closed) throw new Error(`the screen was closed: ${reason}`)
+      const bytes = await this.wire.read()
       parts.push(Buffer.from(bytes))
       held += bytes.byteLength
     }
