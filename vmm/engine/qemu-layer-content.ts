@@ -1,5 +1,5 @@
 import { mkdir, stat } from 'node:fs/promises'
-import { VmmError } from '../model/errors'
+import { asVmmError, VmmError } from '../model/errors'
 import { diskSource, fileSource, rawSource, type BlockSource } from '../images/block-source'
 import { checkDisk, convertDisk, repairCopy } from '../images/qemu-img'
 import type { DiskCondition, FileWork } from './engine'
@@ -64,6 +64,16 @@ export class LayerContent {
   }
 
   async check(disk: DiskSpec): Promise<DiskCondition> {
+    try {
+      return await this.#check(disk)
+    } catch (error) {
+      const { kind, message } = asVmmError(error, 'look at the disk')
+      if (kind !== 'damaged') throw error
+      return { damage: message, repairable: false }
+    }
+  }
+
+  async #check(disk: DiskSpec): Promise<DiskCondition> {
     const record = await readLayerRecord(disk.layer)
     const top = record && (record.top ?? record.parent)
     if (!top) return { damage: '', repairable: false }

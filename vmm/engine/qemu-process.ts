@@ -75,7 +75,10 @@ export class QemuProcess {
   /** Ends the process at once, and resolves when it is gone: false when it was gone already. */
   async kill(): Promise<boolean> {
     const lived = (await isOurs(this.pid, this.uuid)) && signal(this.pid, 'SIGKILL')
+    // nothing else may keep this process from ending before, as when it has only just begun and tidies up
+    const stay = setInterval(() => undefined, LOOK_EVERY_MS)
     await this.gone
+    clearInterval(stay)
     return lived
   }
 

@@ -9,6 +9,7 @@ import type { DiskCondition, Engine, EngineFolders, EngineVerdict, FileWork } fr
 import type { MachineEnd } from './machine'
 import type { DiskSpec, MachineSpec } from './machine-spec'
 import { qemuCommand } from './qemu-command'
+import { withHolder } from './qemu-file-holder'
 import { QemuHosts } from './qemu-host'
 import { LayerContent } from './qemu-layer-content'
 import { LayerStore } from './qemu-layers'
@@ -131,9 +132,13 @@ export class QemuEngine implements Engine {
   async start(spec: MachineSpec, signal?: AbortSignal): Promise<QemuMachine> {
     await requireFiles(spec)
     await this.probe()
-    for (const disk of spec.disks) await this.#requireSound(disk)
-    if (signal?.aborted) throw new VmmError('cancelled', 'The start was cancelled.')
-    return await this.#runs.start(spec, signal)
+    try {
+      for (const disk of spec.disks) await this.#requireSound(disk)
+      if (signal?.aborted) throw new VmmError('cancelled', 'The start was cancelled.')
+      return await this.#runs.start(spec, signal)
+    } catch (error) {
+      throw await withHolder(error)
+    }
   }
 
   async adopt(domainId: string, options: { paused: boolean }): Promise<QemuMachine | MachineEnd> {
