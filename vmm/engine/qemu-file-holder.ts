@@ -8,8 +8,8 @@ const LOCKED_FILE = /another process using the image \[([^\]]{1,4096})\]/
 /** A start that failed because somebody has a disk open says who that is, where the system tells. */
 export async function withHolder(error: unknown): Promise<VmmError> {
   const failure = asVmmError(error, 'start the machine')
-  const { said, stderr } = failure.context
-  const file = LOCKED_FILE.exec(`${String(said ?? '')}\n${String(stderr ?? '')}`)?.[1]
+  const words = [failure.context.said, failure.context.stderr].filter((each) => typeof each === 'string').join('\n')
+  const file = LOCKED_FILE.exec(words)?.[1]
   if (failure.kind !== 'conflict' || file === undefined) return failure
   const holder = await holderOf(file)
   if (holder === '') return failure
