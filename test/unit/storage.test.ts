@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Storage } from '../../storage'
 import { MIGRATIONS } from '../../storage/migrations'
+import { PLAIN_HARDWARE } from '../../vmm/model/hardware'
 import { bytes } from '../support/random-values'
 import { rawSql } from '../support/raw-database'
 import { domainRecord, snapshotRecord } from '../support/records'
@@ -49,6 +50,31 @@ describe('migrations', () => {
       expect(await rawSql(file, SCHEMA)).toEqual(await rawSql(fresh.file, SCHEMA))
     },
   )
+
+  test('version 1 keeps its snapshots, of hardware that is not known', async () => {
+    const folder = temporaryFolder()
+    const file = join(folder, 'vivarium.db')
+    const columns = 'id, domain_id, parent_id, name, description, live, memory_mib, bytes, state_version, created_at'
+    const { id, ...old } = domainRecord()
+    const spec = { name: 'old', engine: 'embedded', imageId: 'none', memoryMiB: 64, diskMiB: 0 }
+    await rawSql(
+      file,
+      ...(MIGRATIONS[0] ?? []),
+      `INSERT INTO domains VALUES ('${id}', '${JSON.stringify(spec)}', '${old.mac}', 'off', '', '', NULL, 0, 1, NULL)`,
+      `INSERT INTO snapshots (${columns}) VALUES ('s1', '${id}', NULL, 'first', '', 0, 64, 5, 'v', 1)`,
+      `INSERT INTO snapshots (${columns}) VALUES ('s2', '${id}', 's1', 'second', '', 1, 64, 5, 'v', 2)`,
+      'PRAGMA user_version = 1',
+    )
+
+    const storage = await open(folder)
+
+    const snapshots = await storage.snapshots.list()
+    expect(snapshots.map((snapshot) => [snapshot.id, snapshot.parentId, snapshot.hardware])).toEqual([
+      ['s1', null, null],
+      ['s2', 's1', null],
+    ])
+    expect(await storage.domains.list()).toMatchObject([{ ok: true, record: { spec: { ...spec, ...PLAIN_HARDWARE } } }])
+  })
 
   test('a newer version is refused with the next step, and left as it is', async () => {
     const { folder, file } = await folderWith()

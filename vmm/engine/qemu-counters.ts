@@ -52,7 +52,7 @@ export class QemuCounters {
     const ranMs = this.#ranMs()
     // of several processors, their mean; processor time is told in coarse steps
     const halted = ranMs - (busyMs - this.#busyBefore) / Math.max(1, this.#threads.length)
-    this.#haltedMs = Math.max(this.#haltedMs, halted)
+    this.#haltedMs = Math.max(this.#haltedMs, Math.min(halted, ranMs)) // of a process that has gone, no time is told
     return {
       at: Date.now(),
       ranMs,

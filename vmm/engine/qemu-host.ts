@@ -46,7 +46,10 @@ export class QemuHosts {
   #finding: Promise<QemuHost> | null = null
 
   /** `file` is where verdicts are remembered, absolute. */
-  constructor(private readonly file: string) {}
+  constructor(
+    private readonly file: string,
+    private readonly probeWithinMs = PROBE_WITHIN_MS,
+  ) {}
 
   /** Fails with kind `unsupported`, and says what to install, where there is no QEMU that would do. */
   find(anew = false): Promise<QemuHost> {
@@ -65,7 +68,8 @@ export class QemuHosts {
     const found = wanted.find(({ works }) => works)
     if (found) return found.id
     const why = wanted[0]?.reason ?? 'It is not for this system.'
-    throw new VmmError('unsupported', `The accelerator ${choice} does not work here. ${why}`, {
+    const what = choice === 'auto' ? 'No accelerator works here.' : `The accelerator ${choice} does not work here.`
+    throw new VmmError('unsupported', `${what} ${why}`, {
       hint: "Choose 'auto' or 'tcg' in the settings of the domain.",
     })
   }
@@ -85,12 +89,12 @@ export class QemuHosts {
     if (binary === null) {
       throw new VmmError('unsupported', 'QEMU is not installed on this host.', { hint: howToInstallQemu() })
     }
-    const version = await versionOf(binary)
+    const version = await versionOf(binary, this.probeWithinMs)
     const key = keyOf(binary, version)
     const remembered = anew ? null : await this.#recall()
     if (remembered?.key === key) return { binary, version, ...remembered }
-    const sandbox = await hasSandbox(binary)
-    const accelerators = await tryAccelerators(binary, sandbox)
+    const sandbox = await hasSandbox(binary, this.probeWithinMs)
+    const accelerators = await tryAccelerators(binary, sandbox, this.probeWithinMs)
     await this.#remember({ key, sandbox, accelerators })
     return { binary, version, sandbox, accelerators }
   }
@@ -120,8 +124,15 @@ function keyOf(binary: string, version: string): string {
   return [hostname(), release(), binary, version].join('\n')
 }
 
-async function versionOf(binary: string): Promise<string> {
-  const { stdout } = await runProgram(binary, ['--version'])
+async function versionOf(binary: string, withinMs: number): Promise<string> {
+  const { stdout } = await runProgram(binary, ['--version'], { signal: AbortSignal.timeout(withinMs) }).catch(
+    (cause: unknown) => {
+      throw new VmmError('unsupported', "This host's QEMU does not tell its version.", {
+        hint: howToInstallQemu(),
+        cause,
+      })
+    },
+  )
   const [version = '', major, minor] = /version (\d+)\.(\d+)(?:\.\d+)?/.exec(stdout) ?? []
   const found = [Number(major ?? 0), Number(minor ?? 0)]
   const [oldestMajor, oldestMinor] = OLDEST
@@ -138,20 +149,24 @@ async function versionOf(binary: string): Promise<string> {
 }
 
 /** A build without seccomp does not know the option. */
-async function hasSandbox(binary: string): Promise<boolean> {
+async function hasSandbox(binary: string, withinMs: number): Promise<boolean> {
   if (process.platform !== 'linux') return false
-  const { status } = await runProgram(binary, ['-sandbox', SANDBOX, '-machine', 'none', '-version'])
-  return status === 0
+  const words = ['-sandbox', SANDBOX, '-machine', 'none', '-version']
+  const signal = AbortSignal.timeout(withinMs)
+  return await runProgram(binary, words, { signal }).then(
+    ({ status }) => status === 0,
+    () => false,
+  )
 }
 
-async function tryAccelerators(binary: string, sandbox: boolean): Promise<AcceleratorVerdict[]> {
+async function tryAccelerators(binary: string, sandbox: boolean, withinMs: number): Promise<AcceleratorVerdict[]> {
   const folder = await mkdtemp(path.join(tmpdir(), 'vivarium-probe-'))
   try {
     const disk = path.join(folder, 'probe.img')
     await writeFile(disk, probeDisk(), { mode: 0o600 })
     const verdicts: AcceleratorVerdict[] = []
     for (const id of CANDIDATES[process.platform] ?? ['tcg']) {
-      const reason = await bootProbe(binary, id, disk, sandbox).catch(
+      const reason = await bootProbe(binary, id, disk, { sandbox, withinMs }).catch(
         (error: unknown) => asVmmError(error, 'try it').message,
       )
       verdicts.push({ id, works: reason === '', reason })
@@ -163,7 +178,12 @@ async function tryAccelerators(binary: string, sandbox: boolean): Promise<Accele
 }
 
 /** Boots the smallest guest; why it did not come to its end, or ''. */
-function bootProbe(binary: string, accelerator: Accelerator, disk: string, sandbox: boolean): Promise<string> {
+function bootProbe(
+  binary: string,
+  accelerator: Accelerator,
+  disk: string,
+  { sandbox, withinMs }: { sandbox: boolean; withinMs: number },
+): Promise<string> {
   const child = spawn(
     binary,
     [
@@ -198,7 +218,7 @@ function bootProbe(binary: string, accelerator: Accelerator, disk: string, sandb
       else resolve(`QEMU says: ${firstLine(said) || `status ${status}`}.`)
     })
   })
-  const timer = setTimeout(() => child.kill('SIGKILL'), PROBE_WITHIN_MS)
+  const timer = setTimeout(() => child.kill('SIGKILL'), withinMs)
   return ended.finally(() => clearTimeout(timer))
 }
 
