@@ -30,6 +30,7 @@ beforeEach(() => {
 
 interface Place {
   base: string | null
+  baseBytes: number
   bytes: number
   layer: string
 }
@@ -38,7 +39,7 @@ function place(size: number, base: Buffer | null = null): Place {
   const folder = temporaryFolder()
   const file = join(folder, 'base.img')
   if (base) writeFileSync(file, base)
-  return { base: base ? file : null, bytes: size, layer: join(folder, 'disk.layer') }
+  return { base: base ? file : null, baseBytes: base?.length ?? 0, bytes: size, layer: join(folder, 'disk.layer') }
 }
 
 function open(where: Place, onFailure: (error: Error) => void = (error) => expect.unreachable(error.message)) {
@@ -204,8 +205,20 @@ describe('LayeredDisk', () => {
     await expect(copyLayer(where.layer, `${where.layer}.copy`)).rejects.toMatchObject({ kind: 'damaged' })
   })
 
-  test('a base shorter than the disk is damaged', () => {
-    const where = place(BLOCK * 4, Buffer.alloc(BLOCK))
+  test('larger than its image reads as zeros beyond it, and takes writes there', () => {
+    const base = Buffer.alloc(BLOCK + SECTOR, 7)
+    const where = place(BLOCK * 4, base)
+    const disk = open(where)
+    const model = Buffer.concat([base, Buffer.alloc(BLOCK * 4 - base.length)])
+    expect(read(disk).equals(model)).toBe(true)
+    write(disk, BLOCK + SECTOR, Buffer.alloc(SECTOR, 9))
+    model.fill(9, BLOCK + SECTOR, BLOCK + 2 * SECTOR)
+    disk.close()
+    expect(read(open(where)).equals(model)).toBe(true)
+  })
+
+  test('a base shorter than it was is damaged', () => {
+    const where = { ...place(BLOCK * 4, Buffer.alloc(BLOCK)), baseBytes: BLOCK * 2 }
 
     expect(() => open(where)).toThrow(expect.objectContaining({ kind: 'damaged' }))
   })

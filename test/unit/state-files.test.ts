@@ -150,7 +150,7 @@ describe.skipIf(NO_SMALL_DISK !== '')(`on a full disk ${NO_SMALL_DISK && `(skipp
 
   test('a copy of a layer that does not fit is refused and leaves nothing', async () => {
     const source = join(temporaryFolder(), 'disk.layer')
-    const disk = new LayeredDisk({ base: null, bytes: MIB, layer: source }, () => undefined)
+    const disk = new LayeredDisk({ base: null, baseBytes: 0, bytes: MIB, layer: source }, () => undefined)
     disk.set(0, Buffer.alloc(400_000, 'x'), () => undefined)
     for (const kib of [0, 4, 8, 12, 100, 384]) {
       const folder = smallDisk(1024)

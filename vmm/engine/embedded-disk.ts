@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync } from 'node:fs'
 import { VmmError } from '../model/errors'
+import type { DiskSpec } from './machine-spec'
 import { BLOCK, checkHeader, checkLength, header, layoutOf, type Layout } from './embedded-layer-format'
 import { writeWholeSync } from './whole-writes'
 
@@ -21,14 +22,15 @@ export class LayeredDisk {
 
   /** Opens or makes the layer. `onFailure` hears of every write that the host refused. */
   constructor(
-    spec: { base: string | null; bytes: number; layer: string },
+    spec: Omit<DiskSpec, 'id'>,
     private readonly onFailure: (error: Error) => void,
   ) {
     this.byteLength = spec.bytes
     this.layer = spec.layer
     this.#layout = layoutOf(spec.bytes)
     this.#base = spec.base === null ? null : openSync(spec.base, 'r')
-    if (this.#base !== null && fstatSync(this.#base).size < spec.bytes) {
+    // a disk that is larger than its image reads as zeros beyond it
+    if (this.#base !== null && fstatSync(this.#base).size < Math.min(spec.baseBytes, spec.bytes)) {
       throw new VmmError('damaged', 'The disk image is shorter than it was when it was imported.', {
         hint: 'Import the image again.',
         context: { file: spec.base },
