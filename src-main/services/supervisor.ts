@@ -35,7 +35,7 @@ export class Supervisor {
 
   /** From now on `run` is the run of `domain`, until it ends. */
   watch(domain: Domain, run: GuestRun): void {
-    const { domains, broadcast, consoles, journal } = this.parts
+    const { domains, broadcast, consoles } = this.parts
     domain.run = run
     domain.forgetCounters()
     run.machine.onCounters((counters) => {
@@ -44,8 +44,9 @@ export class Supervisor {
       if (sample) broadcast.publish({ topic: 'load', payload: { id: domain.id, sample } })
     })
     run.machine.onReset(() => {
+      this.#countReboot(domain, run)
       run.rebooted()
-      void follow(journal.info(domain.id, 'domain.rebooted', `${domain.name} rebooted.`))
+      void follow(this.#tellReboot(domain))
       this.awaitBoot(domain, run, null)
     })
     run.machine.onStall((reason) => void follow(this.#stalled(domain, run, reason)))
@@ -124,11 +125,26 @@ export class Supervisor {
 
   /** Why the end of a run is a crash, or ''. A guest that does nothing but reboot would keep main busy for ever. */
   #crash(domain: Domain, run: GuestRun, end: MachineEnd): string {
-    const quick = end.how === 'reset' && Date.now() - run.startedAt < QUICK_REBOOT_MS
-    domain.quickReboots = quick ? domain.quickReboots + 1 : 0
+    if (end.how === 'reset') this.#countReboot(domain, run)
+    else domain.quickReboots = 0
     if (domain.quickReboots < QUICK_REBOOTS) return end.how === 'crashed' ? end.reason : ''
     domain.quickReboots = 0
     return `The guest rebooted ${QUICK_REBOOTS} times in a row as soon as it had started.`
+  }
+
+  #countReboot(domain: Domain, run: GuestRun): void {
+    const quick = Date.now() - run.startedAt < QUICK_REBOOT_MS
+    domain.quickReboots = quick ? domain.quickReboots + 1 : 0
+  }
+
+  /** A guest that does nothing but reboot, in a machine that stays, would fill the log. */
+  async #tellReboot({ id, name, quickReboots }: Domain): Promise<void> {
+    const { journal } = this.parts
+    if (quickReboots < QUICK_REBOOTS) await journal.info(id, 'domain.rebooted', `${name} rebooted.`)
+    else if (quickReboots === QUICK_REBOOTS) {
+      const words = `${name} rebooted ${QUICK_REBOOTS} times in a row as soon as it had started; more is not told.`
+      await journal.warning(id, 'domain.rebooted', words)
+    }
   }
 
   /** An ephemeral domain goes when nothing runs in it any more. */

@@ -62,6 +62,18 @@ describe.skipIf(process.platform !== 'linux')('the QEMU of a host', () => {
     expect((failure as Error).message).not.toContain('\u001b')
   })
 
+  test('is tried anew once for all who ask for that at the same time', async () => {
+    fakeQemu()
+    const guests = () => calls().filter((call) => call.includes('-accel')).length
+    const hosts = new QemuHosts(memory())
+    await hosts.find()
+    const once = guests()
+    await Promise.all([hosts.find(true), hosts.find(true), hosts.find(true)])
+    expect(guests()).toBe(2 * once)
+    await hosts.find(true)
+    expect(guests()).toBe(3 * once)
+  })
+
   test('is refused when it hangs, and looked for again later', async () => {
     fakeQemu({ version: '!sleep 60' })
     const hosts = new QemuHosts(memory(), 200)

@@ -44,6 +44,7 @@ export interface QemuHost {
 /** What QEMU there is on this host and what really makes guests fast here. Found out once, and remembered in a file. */
 export class QemuHosts {
   #finding: Promise<QemuHost> | null = null
+  #tryingAnew = false
 
   /** `file` is where verdicts are remembered, absolute. */
   constructor(
@@ -53,11 +54,8 @@ export class QemuHosts {
 
   /** Fails with kind `unsupported`, and says what to install, where there is no QEMU that would do. */
   find(anew = false): Promise<QemuHost> {
-    if (anew) this.#finding = null
-    this.#finding ??= this.#find(anew).catch((error: unknown) => {
-      this.#finding = null // it may be installed meanwhile
-      throw error
-    })
+    if (anew && !this.#tryingAnew) this.#finding = null // who asks meanwhile gets the same
+    this.#finding ??= this.#begin(anew)
     return this.#finding
   }
 
@@ -82,6 +80,18 @@ export class QemuHosts {
     )
     this.#finding = Promise.resolve({ ...host, accelerators })
     await this.#remember({ key: keyOf(host.binary, host.version), sandbox: host.sandbox, accelerators })
+  }
+
+  async #begin(anew: boolean): Promise<QemuHost> {
+    this.#tryingAnew = anew
+    try {
+      return await this.#find(anew)
+    } catch (error) {
+      this.#finding = null // it may be installed meanwhile
+      throw error
+    } finally {
+      this.#tryingAnew = false
+    }
   }
 
   async #find(anew: boolean): Promise<QemuHost> {

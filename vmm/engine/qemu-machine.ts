@@ -148,7 +148,8 @@ export class QemuMachine implements Machine {
   }
 
   async memoryNow(): Promise<number> {
-    return Math.round((await this.#whileLive((link) => link.run('query-balloon', {}))).actual / MIB)
+    const { actual } = await this.#whileLive((link) => link.run('query-balloon', {}))
+    return Math.max(0, Math.round(actual / MIB)) // the guest tells how much it gave up, and may tell more than it had
   }
 
   async resizeDisk(id: string, bytes: number): Promise<void> {

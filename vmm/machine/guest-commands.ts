@@ -28,7 +28,9 @@ const Interfaces = v.array(
     name: v.string(),
     'hardware-address': v.optional(v.string()),
     'ip-addresses': v.optional(
-      v.array(v.object({ 'ip-address': v.string(), prefix: v.pipe(v.number(), v.integer()) })),
+      v.array(
+        v.object({ 'ip-address': v.string(), prefix: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(128)) }),
+      ),
     ),
   }),
 )
