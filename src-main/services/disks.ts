@@ -37,7 +37,7 @@ export class DiskService {
 
   async add({ id, kind, mib, imageId }: CheckedArgs<'disks.add'>): Promise<Domain> {
     const domain = this.#atRest(id)
-    if (imageId !== '') this.#requireKind(imageId, kind)
+    if (imageId !== '') this.parts.images.requireKind(imageId, kind)
     if (kind === 'disk' && mib === 0 && imageId === '') {
       throw new VmmError('invalid', 'An empty disk needs a size.', { hint: 'Give its size in MiB.' })
     }
@@ -61,7 +61,7 @@ export class DiskService {
       if (disk.kind !== 'cdrom') {
         throw new VmmError('invalid', 'Only what is in a CD drive can be changed.', { hint: 'Add another disk.' })
       }
-      if (imageId !== '') this.#requireKind(imageId, 'cdrom')
+      if (imageId !== '') this.parts.images.requireKind(imageId, 'cdrom')
       if (domain.record.state === 'saved') {
         throw new VmmError('state', 'The CD of a saved machine cannot be changed.', {
           hint: 'Resume it, or discard its state.',
@@ -185,14 +185,6 @@ export class DiskService {
     if (diskId !== FIRST_DISK) throw noDisk()
     throw new VmmError('invalid', 'The first disk belongs to the domain, and goes only with it.', {
       hint: 'Add and remove further disks.',
-    })
-  }
-
-  #requireKind(imageId: string, kind: FurtherDisk['kind']): void {
-    const image = this.parts.images.get(imageId)
-    if (image.kind === kind) return
-    throw new VmmError('invalid', `${image.name} is not a ${kind === 'cdrom' ? 'CD' : 'disk'} image.`, {
-      hint: 'Choose another image.',
     })
   }
 

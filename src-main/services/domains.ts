@@ -88,6 +88,7 @@ export class DomainService {
     this.requireFreeName(spec.name)
     refuseUnsupported(spec, this.parts.engines.get(spec.engine))
     const image = this.parts.images.get(spec.imageId)
+    for (const { imageId, kind } of spec.disks) if (imageId !== '') this.parts.images.requireKind(imageId, kind)
     const domain = new Domain({
       id: randomUUID(),
       spec,

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { realpath, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { CheckedArgs, TaskView } from '../contract'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
@@ -37,6 +37,7 @@ export class ExportService {
     await this.#requireBases(domain)
     const disks = this.#disks(domain, wanted)
     await checkTarget({ to: wanted.path, replace: wanted.replace })
+    await this.#refuseOwnFolder(wanted.path)
     await requireQemuProgram('qemu-img')
     this.parts.domains.forVerb(wanted.id, 'export') // it may have been started meanwhile
     return await exclusiveTask(this.parts, domain, {
@@ -60,6 +61,15 @@ export class ExportService {
     for (const id of [spec.imageId, ...further.map(({ imageId }) => imageId)]) {
       if (images.get(id).kind === 'disk') await usableImage(id, images)
     }
+  }
+
+  /** A file of Vivarium's own would be replaced, or swept as one that nobody needs. */
+  async #refuseOwnFolder(to: string): Promise<void> {
+    const [folder, own] = await Promise.all([realpath(path.dirname(to)), realpath(this.parts.folders.root)])
+    if (folder !== own && !folder.startsWith(own + path.sep)) return
+    throw new VmmError('denied', 'An export cannot go into the data folder of Vivarium.', {
+      hint: 'Choose another folder.',
+    })
   }
 
   #disks(domain: Domain, { format, disk }: Wanted): DiskSpec[] {

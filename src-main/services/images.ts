@@ -48,6 +48,15 @@ export class ImageService {
     throw new VmmError('not-found', 'The image is gone.', { hint: 'Choose another image, or import it again.' })
   }
 
+  /** Throws unless the image is one to lie below a disk, or to be in a CD drive. */
+  requireKind(id: string, kind: 'disk' | 'cdrom'): void {
+    const image = this.get(id)
+    if (image.kind === kind) return
+    throw new VmmError('invalid', `${image.name} is not a ${kind === 'cdrom' ? 'CD' : 'disk'} image.`, {
+      hint: 'Choose another image.',
+    })
+  }
+
   /** The newest usable starter image. */
   starter(): ImageRecord | undefined {
     const usable = [...this.#images.values()].filter((image) => image.kind === 'starter' && !this.#damage.get(image.id))

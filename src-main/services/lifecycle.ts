@@ -140,14 +140,15 @@ export class Lifecycle {
 
   /** Asks a running guest to do with less memory, or gives it back. */
   async setMemory(id: string, memoryMiB: number): Promise<Domain> {
-    const domain = this.parts.domains.forVerb(id, 'pause')
+    const domain = this.parts.domains.forVerb(id, 'settings')
+    const { machine } = domain.requireRun()
     const { spec } = domain.record
     if (memoryMiB > spec.memoryMiB) {
       throw new VmmError('invalid', `${domain.name} has ${spec.memoryMiB} MiB, and cannot have more while it runs.`, {
         hint: 'Shut it down and give it more memory in its settings.',
       })
     }
-    await domain.requireRun().machine.setMemory(memoryMiB)
+    await machine.setMemory(memoryMiB)
     await this.parts.journal.info(id, 'domain.memory', `${domain.name} was left ${memoryMiB} MiB of memory.`)
     return domain
   }

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { diskSource, fileSource } from '../../vmm/images/block-source'
@@ -69,8 +69,8 @@ describe.skipIf(NO_QEMU_IMG !== '')(`images.import ${NO_QEMU_IMG}`, () => {
 
 describe.skipIf(NO_QEMU_IMG !== '')(`domains.export ${NO_QEMU_IMG}`, () => {
   test('is refused at once without a disk, while it runs, and where a file is', async () => {
-    const { call, folder } = await openScripted()
-    const path = join(folder, 'out.qcow2')
+    const { call } = await openScripted()
+    const path = join(temporaryFolder(), 'out.qcow2')
     const { id } = await call('domains.create', { spec: { name: 'bare', engine: 'embedded', imageId: IMAGE_ID } })
     const wanted = { id, path, format: 'qcow2' as const }
     await expect(call('domains.export', wanted)).rejects.toMatchObject({
@@ -96,15 +96,27 @@ describe.skipIf(NO_QEMU_IMG !== '')(`domains.export ${NO_QEMU_IMG}`, () => {
     const { resultId: imageId } = await finish(call, call('images.import', { sources: [{ path }] }))
     const { id } = await call('domains.create', { spec: { name: 'web', engine: 'embedded', imageId } })
     await writeFile(join(folder, 'images', imageId, 'disk.img'), 'short')
-    const wanted = { id, path: join(folder, 'out.qcow2'), format: 'qcow2' as const }
+    const wanted = { id, path: join(temporaryFolder(), 'out.qcow2'), format: 'qcow2' as const }
     await expect(call('domains.export', wanted)).rejects.toMatchObject({ kind: 'damaged' })
   })
+
+  test.each(['images/scripted/kernel', 'vivarium.db', 'elsewhere/vivarium.db'])(
+    'does not replace %s of the data folder',
+    async (file) => {
+      const { call, folder } = await openScripted()
+      const spec = { name: 'web', engine: 'embedded' as const, imageId: IMAGE_ID, diskMiB: 1 }
+      const { id } = await call('domains.create', { spec })
+      await symlink(folder, join(folder, 'elsewhere'))
+      const wanted = { id, path: join(folder, file), format: 'raw' as const, replace: true }
+      await expect(call('domains.export', wanted)).rejects.toMatchObject({ kind: 'denied' })
+    },
+  )
 
   test('writes the disk of a domain, an empty one as well', async () => {
     const { call, folder } = await openScripted()
     const spec = { name: 'web', engine: 'embedded' as const, imageId: IMAGE_ID, diskMiB: 3 }
     const { id } = await call('domains.create', { spec })
-    const path = join(folder, 'out.vhdx')
+    const path = join(temporaryFolder(), 'out.vhdx')
     await finish(call, call('domains.export', { id, path, format: 'vhdx' }))
     const info = JSON.parse(qemuImg('info', '--output=json', '-f', 'vhdx', path)) as Record<string, unknown>
     expect(info['virtual-size']).toBe(3 * 1024 * 1024)

@@ -59,3 +59,23 @@ test('an image that only a snapshot needs is not removed before that', async () 
   await call('images.remove', { id: 'data' })
   expect((await call('images.list', {})).map((image) => image.id)).toEqual([IMAGE_ID])
 })
+
+test('a domain is not created with a disk or a CD that its image is not', async () => {
+  const { call } = await openScripted()
+  const create = (kind: 'disk' | 'cdrom', imageId: string) => {
+    const disks = [{ id: 'disk1', kind, mib: 0, imageId, attached: true }]
+    return call('domains.create', { spec: { name: 'One', engine: 'qemu', imageId: IMAGE_ID, disks } })
+  }
+  await expect(create('cdrom', IMAGE_ID)).rejects.toMatchObject({ kind: 'invalid' })
+  await expect(create('disk', 'gone')).rejects.toMatchObject({ kind: 'not-found' })
+  expect(await call('domains.list', {})).toEqual([])
+})
+
+test('memory is left to running guests only, and that is what the refusal speaks of', async () => {
+  const { call } = await openScripted()
+  const id = await offDomain(call)
+  await expect(call('domains.setMemory', { id, memoryMiB: 64 })).rejects.toMatchObject({
+    kind: 'state',
+    message: 'One has no running machine.',
+  })
+})
