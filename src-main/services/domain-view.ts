@@ -15,11 +15,8 @@ export interface ViewParts {
 /** What clients see of a domain. */
 export function domainView(domain: Domain, { image, engine, snapshotCount }: ViewParts): DomainView {
   const { record, run } = domain
-  const { template, diskLimits, ...spec } = record.spec
   return {
-    ...spec,
-    diskLimits,
-    template,
+    ...record.spec,
     id: record.id,
     state: record.state,
     stateReason: record.stateReason,

@@ -84,5 +84,3 @@ export function createPull(ports: PullPorts) {
     },
   }
 }
-
-export type ConsolePull = ReturnType<typeof createPull>

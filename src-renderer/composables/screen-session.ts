@@ -156,5 +156,3 @@ export function createScreenSession(
     },
   }
 }
-
-export type ScreenSession = ReturnType<typeof createScreenSession>

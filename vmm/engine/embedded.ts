@@ -5,7 +5,7 @@ import { requireFiles } from './boot-files'
 import { copyLayer, flattenDisk, layerSize } from './embedded-layers'
 import { EmbeddedMachine } from './embedded-machine'
 import { checkStateFile } from './embedded-state'
-import type { BlockSource } from '../images/block-source'
+import { fileSource, rawSource, type BlockSource } from '../images/block-source'
 import type { DiskCondition, Engine, EngineVerdict, FileWork } from './engine'
 import type { MachineEnd } from './machine'
 import type { DiskSpec, MachineSpec } from './machine-spec'
@@ -78,13 +78,9 @@ export class EmbeddedEngine implements Engine {
     )
   }
 
-  layerSize(file: string): Promise<number | null> {
-    return layerSize(file)
-  }
-
   async diskSource(disk: DiskSpec, scratch: string, work: FileWork): Promise<BlockSource> {
     await flattenDisk(disk, scratch, work)
-    return { driver: 'raw', file: { driver: 'file', filename: scratch } }
+    return rawSource(fileSource(scratch))
   }
 
   async checkDisk(disk: DiskSpec): Promise<DiskCondition> {

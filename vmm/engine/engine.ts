@@ -71,8 +71,6 @@ export interface Engine {
   removeLayer(file: string): Promise<void>
   /** Bytes on the host that only this layer takes up; 0 when there is none. */
   layerBytes(file: string): Promise<number>
-  /** Size of the disk in the layer, bytes; null when there is none yet. */
-  layerSize(file: string): Promise<number | null>
   /** The content of a disk, for QEMU's tools; an engine with a format of its own writes it to `scratch` first. */
   diskSource(disk: DiskSpec, scratch: string, work: FileWork): Promise<BlockSource>
   checkDisk(disk: DiskSpec): Promise<DiskCondition>

@@ -34,7 +34,7 @@ export function qemuDevices(spec: MachineSpec, layers: readonly OpenLayer[]): st
 }
 
 /** The graph of a layer: every file and format by name, nothing for QEMU to find out. */
-export function layerSource({ files, base }: OpenLayer, node: string): BlockSource {
+function layerSource({ files, base }: OpenLayer, node: string): BlockSource {
   const lowest: BlockSource | null = base === null ? null : { ...rawSource(fileSource(base)), 'read-only': true }
   const source = files.reduceRight<BlockSource | null>(
     (backing, file, index) => ({

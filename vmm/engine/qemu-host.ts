@@ -8,7 +8,9 @@ import { ACCELERATORS, type Accelerator, type AcceleratorChoice } from '../model
 import { safeText } from '../model/safe-text'
 import { runProgram } from '../images/program'
 import { findQemuProgram, howToInstallQemu } from '../images/qemu-programs'
+import { fileSource, rawSource } from '../images/block-source'
 import type { AcceleratorVerdict } from './engine'
+import { blockdev } from './qemu-names'
 import { PROBE_STATUS, probeDisk } from './qemu-probe-guest'
 
 /** The oldest version with everything that is needed: stream links for network cards. */
@@ -201,15 +203,7 @@ function bootProbe(
       ...['-accel', accelerator, '-cpu', cpuOf(accelerator)],
       ...(sandbox ? ['-sandbox', SANDBOX] : []),
       ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-      ...[
-        '-blockdev',
-        JSON.stringify({
-          driver: 'raw',
-          'node-name': 'probe',
-          'read-only': true,
-          file: { driver: 'file', filename: disk },
-        }),
-      ],
+      ...blockdev('probe', { ...rawSource(fileSource(disk)), 'read-only': true }),
       ...['-device', 'virtio-blk-pci,drive=probe,bootindex=0'],
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },

@@ -43,10 +43,6 @@ export class LayerContent {
     return { files: [...own, ...files], base: record?.overBase === false ? null : disk.base }
   }
 
-  async size(layer: string): Promise<number | null> {
-    return (await readLayerRecord(layer))?.bytes ?? null
-  }
-
   /** What the newest content file of a layer takes up. */
   async bytes(layer: string): Promise<number> {
     const record = await readLayerRecord(layer).catch(() => null) // a damaged one takes up nothing that can be told

@@ -101,10 +101,6 @@ export class QemuEngine implements Engine {
     return this.#content.bytes(file)
   }
 
-  layerSize(file: string): Promise<number | null> {
-    return this.#content.size(file)
-  }
-
   diskSource(disk: DiskSpec): Promise<BlockSource> {
     return this.#content.source(disk)
   }

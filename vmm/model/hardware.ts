@@ -91,7 +91,6 @@ export const NO_LIMITS: Readonly<DiskLimits> = {
 }
 
 export const NicSchema = v.strictObject({ model: v.picklist(NIC_MODELS) })
-export type Nic = v.InferOutput<typeof NicSchema>
 
 const BootOrderSchema = v.pipe(
   v.array(v.picklist(BOOT_DEVICES)),
