@@ -26,18 +26,20 @@ function randomSpec(random: Random, folder: string): MachineSpec {
     { kind: 'floppy', path: file('floppy.img') },
     { kind: 'kernel', kernel: file('kernel'), initrd: pick(random, [null, file('initrd')]), cmdline: 'a,b=c "d e"' },
   ]
-  const disks: DiskSpec[] = Array.from({ length: below(random, 9) }, (_, index) =>
+  // a microvm without hardware acceleration has room for 8 devices, of which 3 may be needed for others
+  const [mostDisks, mostNics] = machineType === 'microvm' ? [3, 2] : [8, 8]
+  const disks: DiskSpec[] = Array.from({ length: below(random, mostDisks + 1) }, (_, index) =>
     diskSpec(folder, {
       id: index === 0 ? 'disk' : `disk${index}`,
       base: pick(random, [null, file('base.raw')]),
     }),
   )
-  const room = 8 - disks.length
+  const room = mostDisks - disks.length
   const cds = Array.from({ length: below(random, Math.max(1, room)) }, (_, index) => ({
     id: `disk${20 + index}`,
     path: pick(random, [null, file('further.iso')]),
   }))
-  const macs = macsOf(newMac(), below(random, 9))
+  const macs = macsOf(newMac(), below(random, mostNics + 1))
   const order = (['disk', 'cdrom', 'network'] as const).filter(() => random() < 0.6)
   return machineSpec({
     name: pick(random, NAMES),
@@ -122,6 +124,25 @@ describe('the command for a machine of QEMU', () => {
         else expect(['-kernel', '-initrd']).toContain(words[at - 1])
       }
     }
+  })
+
+  test.each([
+    ['tcg', 5, true],
+    ['tcg', 6, false],
+    ['kvm', 8, true],
+  ] as const)('is refused for more than a microvm on %s has room for: %d disks', (accelerator, count, fits) => {
+    const disks = Array.from({ length: count }, (_, index) => diskSpec('/data', { id: `disk${index}` }))
+    const spec = machineSpec({
+      machineType: 'microvm',
+      agent: 'virtio',
+      disks,
+      boot: { kind: 'kernel', kernel: '/data/kernel', initrd: null, cmdline: '' },
+    })
+    const layers = disks.map(({ id }) => ({ files: [`/data/${id}`], base: null }))
+    const make = () =>
+      qemuCommand(spec, { binary: 'qemu', accelerator, sandbox: true, uuid: machineUuid('a'), layers, uefiCode: null })
+    if (fits) expect(make).not.toThrow()
+    else expect(make).toThrow(expect.objectContaining({ kind: 'unsupported', hint: expect.stringContaining('Detach') }))
   })
 
   test('describes every block device to its end, and uses it once', () => {

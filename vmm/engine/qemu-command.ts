@@ -1,5 +1,6 @@
 import type { Accelerator } from '../model/hardware'
 import { fileSource, rawSource } from '../images/block-source'
+import { VmmError } from '../model/errors'
 import type { MachineSpec } from './machine-spec'
 import { qemuDevices } from './qemu-devices'
 import { cpuOf, SANDBOX } from './qemu-host'
@@ -21,9 +22,12 @@ export interface CommandParts {
 
 /**
  * The words of the command, its program first. Nothing that was not asked for is there (-nodefaults), nothing is read
- * from the host's configuration (-no-user-config), and it waits for `cont` (-S).
+ * from the host's configuration (-no-user-config), and it waits for `cont` (-S). Throws kind `unsupported` for more
+ * devices than the machine type has room for.
  */
 export function qemuCommand(spec: MachineSpec, parts: CommandParts): string[] {
+  const devices = qemuDevices(spec, parts.layers)
+  if (machineTypeOf(spec) === 'microvm') refuseCrowded(devices, microSlots(parts.accelerator))
   return [
     parts.binary,
     ...['-nodefaults', '-no-user-config'],
@@ -39,7 +43,7 @@ export function qemuCommand(spec: MachineSpec, parts: CommandParts): string[] {
     ...['-pidfile', RUN_FILES.pid],
     ...control(),
     ...boot(spec, parts),
-    ...qemuDevices(spec, parts.layers),
+    ...devices,
     '-S',
   ]
 }
@@ -62,6 +66,23 @@ function machine(spec: MachineSpec, { accelerator, uefiCode }: CommandParts): st
  */
 function microAcpi(accelerator: Accelerator): 'on' | 'off' {
   return accelerator === 'tcg' ? 'off' : 'on'
+}
+
+/** Places for virtio devices in a microvm: its ACPI brings a second interrupt controller, and 16 more. */
+function microSlots(accelerator: Accelerator): number {
+  return microAcpi(accelerator) === 'on' ? 24 : 8
+}
+
+function refuseCrowded(devices: readonly string[], slots: number): void {
+  const needed = devices.filter((word) => /^virtio-[a-z]+-device,/.test(word)).length
+  if (needed <= slots) return
+  throw new VmmError(
+    'unsupported',
+    `A microvm has room for ${slots} virtio devices here, and this one needs ${needed}.`,
+    {
+      hint: 'Detach disks, remove network cards, or choose another machine type.',
+    },
+  )
 }
 
 /** In a file without a name, so that inspection can read it later and nobody else finds it. */
