@@ -40,7 +40,7 @@ describe.skipIf(NO_QEMU !== '')(`a full screen of 1024 by 768 that changes ${NO_
     )
     await console.expect(/kept-1d/)
     await console.type(
-      `n=0; while :; do cat a > /dev/fb0; usleep 10000; cat b > /dev/fb0; usleep 10000; n=$((n + 2)); echo $n > drawn; done 2>/dev/null &\r`,
+      `echo 0 > drawn; n=0; while :; do cat a > /dev/fb0; cat b > /dev/fb0; n=$((n + 2)); echo $n > drawn; done 2>/dev/null &\r`,
     )
   })
 
@@ -53,7 +53,7 @@ describe.skipIf(NO_QEMU !== '')(`a full screen of 1024 by 768 that changes ${NO_
     const direct = await measure(await ScreenViewer.over(await screenOnSocket(), encoding))
     const { frames, megabytes, drawn, size } = await measure(await ScreenViewer.open(vivarium.call, id, encoding))
     report({ name: `${size} in ${encoding}`, values: frames, unit: ' frames/s', atLeast: 30 })
-    note({ name: `the same without main between`, values: direct.frames, unit: ' frames/s' })
+    note({ name: 'the same without main between', values: direct.frames, unit: ' frames/s' })
     note({ name: `${encoding} on the wire`, values: megabytes, unit: ' MB/s' })
     note({ name: 'drawn by the guest meanwhile', values: drawn, unit: ' frames/s' })
   })
