@@ -49,4 +49,3 @@ export function damagedFiles(dataFolder: string): string[] {
     }
   })
 }
-
