@@ -145,6 +145,13 @@ describe('the command for a machine of QEMU', () => {
     else expect(make).toThrow(expect.objectContaining({ kind: 'unsupported', hint: expect.stringContaining('Detach') }))
   })
 
+  test.each(['cdrom', 'disk', 'floppy'] as const)('a microvm that should boot a %s is refused', (kind) => {
+    const boot = kind === 'disk' ? { kind } : { kind, path: '/data/image' }
+    const spec = machineSpec({ machineType: 'microvm', boot })
+    const parts = { binary: 'qemu', accelerator: 'tcg', sandbox: true, uuid: 'u', layers: [], uefiCode: null } as const
+    expect(() => qemuCommand(spec, parts)).toThrow(expect.objectContaining({ kind: 'unsupported' }))
+  })
+
   test('describes every block device to its end, and uses it once', () => {
     const { random } = seededRandom()
     for (let count = 0; count < 400; count += 1) {

@@ -128,6 +128,13 @@ describe.skipIf(process.platform !== 'linux')('the QEMU of a host', () => {
     })
   })
 
+  test('is used without a sandbox where the host refuses it only when a guest runs', async () => {
+    fakeQemu({ kvm: `case "$*" in *-sandbox*) echo seccomp >&2; exit 1 ;; *) exit ${PROBE_STATUS} ;; esac` })
+    const { sandbox, accelerators } = await new QemuHosts(memory()).find()
+    expect(sandbox).toBe(false)
+    expect(accelerators.some(({ works }) => works)).toBe(true)
+  })
+
   test('is used without a sandbox where it cannot make one', async () => {
     fakeQemu({ sandbox: 'exit 1' })
     expect(await new QemuHosts(memory()).find()).toMatchObject({ sandbox: false })

@@ -26,6 +26,11 @@ export interface CommandParts {
  * devices than the machine type has room for.
  */
 export function qemuCommand(spec: MachineSpec, parts: CommandParts): string[] {
+  if (machineTypeOf(spec) === 'microvm' && spec.boot.kind !== 'kernel') {
+    throw new VmmError('unsupported', 'A microvm boots a kernel directly, and nothing else.', {
+      hint: 'Choose the automatic machine type, or a kernel image.',
+    })
+  }
   const devices = qemuDevices(spec, parts.layers)
   if (machineTypeOf(spec) === 'microvm') refuseCrowded(devices, microSlots(parts.accelerator))
   return [

@@ -105,10 +105,9 @@ export class QemuHosts {
     const key = keyOf(binary, version)
     const remembered = anew ? null : await this.#recall()
     if (remembered?.key === key) return { binary, version, ...remembered }
-    const sandbox = await hasSandbox(binary, this.probeWithinMs)
-    const accelerators = await tryAccelerators(binary, sandbox, this.probeWithinMs)
-    await this.#remember({ key, sandbox, accelerators })
-    return { binary, version, sandbox, accelerators }
+    const found = await tryOut(binary, this.probeWithinMs)
+    await this.#remember({ key, ...found })
+    return { binary, version, ...found }
   }
 
   async #recall() {
@@ -158,6 +157,15 @@ async function versionOf(binary: string, withinMs: number): Promise<string> {
       hint: `Install a newer one. ${howToInstallQemu()}`,
     },
   )
+}
+
+/** Some containers refuse the sandbox to a QEMU that has one: a guest without it is better than none. */
+async function tryOut(binary: string, withinMs: number): Promise<Pick<QemuHost, 'sandbox' | 'accelerators'>> {
+  const sandbox = await hasSandbox(binary, withinMs)
+  const accelerators = await tryAccelerators(binary, sandbox, withinMs)
+  if (!sandbox || accelerators.some(({ works }) => works)) return { sandbox, accelerators }
+  const open = await tryAccelerators(binary, false, withinMs)
+  return open.some(({ works }) => works) ? { sandbox: false, accelerators: open } : { sandbox, accelerators }
 }
 
 /** A build without seccomp does not know the option. */
