@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asVmmError, VmmError } from '../model/errors'
@@ -28,6 +28,8 @@ const NO_DISK_BYTES = 64 * 1024
 /** How long writing or reading a state may take, milliseconds: some gigabytes on a slow disk. */
 const WITHIN_MS = 30 * 60_000
 const LOOK_EVERY_MS = 20
+/** A disk with less room than QEMU writes at a time is full, bytes. */
+const FULL_BYTES = 1024 * 1024
 
 /** Writes memory and devices of a stopped machine to `file`, whole or not at all. Returns its size, bytes. */
 export async function writeState(qmp: Qmp, file: string): Promise<number> {
@@ -46,8 +48,9 @@ export async function writeState(qmp: Qmp, file: string): Promise<number> {
     await rename(partial, file)
     return bytes
   } catch (error) {
+    const full = await isFull(partial)
     await rm(partial, { force: true })
-    throw error
+    throw full ? noRoom(error) : error
   }
 }
 
@@ -95,13 +98,20 @@ async function runJob(qmp: Qmp, command: 'snapshot-save' | 'snapshot-load'): Pro
   const error = await concluded(qmp, command)
   await qmp.run('job-dismiss', { id: command })
   if (!error) return
-  if (error.includes('No space left')) {
-    throw new VmmError('disk-full', 'There is no room for the state of the machine on the disk.', {
-      hint: 'Free some space on the disk that holds the Vivarium data folder and try again.',
-      context: { error },
-    })
-  }
   throw new VmmError('engine', safeText(error, 300), { context: { command } })
+}
+
+/** QEMU calls a full disk an input/output error when it writes a state. */
+async function isFull(file: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(dirname(file))
+  return bavail * bsize < FULL_BYTES
+}
+
+function noRoom(cause: unknown): VmmError {
+  return new VmmError('disk-full', 'There is no room for the state of the machine on the disk.', {
+    hint: 'Free some space on the disk that holds the Vivarium data folder and try again.',
+    cause,
+  })
 }
 
 /** Waits for the end of a job; returns what went wrong, or ''. */
