@@ -79,7 +79,6 @@ export const DomainView = v.object({
   imageName: text,
   imageKind: v.nullable(v.picklist(IMAGE_KINDS)),
   memoryMiB: v.number(),
-  diskMiB: v.number(),
   ...HARDWARE_ENTRIES,
   diskLimits: DiskLimitsSchema,
   /** A template is never started; domains are cloned from it. */

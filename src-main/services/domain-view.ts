@@ -54,7 +54,6 @@ export function damagedView(damaged: DamagedDomain): DomainView {
     imageName: '',
     imageKind: null,
     memoryMiB: 0,
-    diskMiB: 0,
     ...PLAIN_HARDWARE,
     diskLimits: NO_LIMITS,
     template: false,

@@ -13,7 +13,6 @@ export function domainRecord(change: Partial<DomainRecord> = {}): DomainRecord {
       engine: 'embedded',
       imageId: 'none',
       memoryMiB: 64,
-      diskMiB: 0,
       ...PLAIN_HARDWARE,
       diskLimits: NO_LIMITS,
       template: false,

@@ -55,7 +55,6 @@ export function domainView(fields: Partial<DomainView>): DomainView {
     imageName: 'Debian starter',
     imageKind: 'starter',
     memoryMiB: 128,
-    diskMiB: 0,
     ...PLAIN_HARDWARE,
     diskLimits: NO_LIMITS,
     template: false,

@@ -117,13 +117,16 @@ function deviceName(qdev: string): string {
   return /^\/machine\/peripheral\/([^/]+)/.exec(qdev)?.[1] ?? qdev
 }
 
+/** QEMU takes no burst of more than this in all (THROTTLE_VALUE_MAX). */
+const BURST_MOST = 1e15
+
 function throttles(limits: DiskLimits): Record<string, string | number> {
   const { readBytes, writeBytes, readOps, writeOps, burstTimes, burstSeconds } = { ...NO_LIMITS, ...limits }
   const set = { bps_rd: readBytes, bps_wr: writeBytes, iops_rd: readOps, iops_wr: writeOps }
   const bursts = Object.entries(set).flatMap(([name, rate]): [string, number][] =>
     burstTimes > 1 && rate > 0
       ? [
-          [`${name}_max`, Math.round(rate * burstTimes)],
+          [`${name}_max`, Math.min(Math.round(rate * burstTimes), Math.floor(BURST_MOST / burstSeconds))],
           [`${name}_max_length`, burstSeconds],
         ]
       : [],

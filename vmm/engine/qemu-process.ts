@@ -89,8 +89,8 @@ export class QemuProcess {
 
   /** The same of a process that is gone. */
   static async lastWordsIn(folder: string): Promise<string> {
-    const text = await readFile(path.join(folder, RUN_FILES.log), 'utf8').catch(() => '')
-    return safeText(text.slice(-LAST_WORDS).trim().split('\n').join(' / '), LAST_WORDS)
+    const text = await tailOf(path.join(folder, RUN_FILES.log), LAST_WORDS)
+    return safeText(text.trim().split('\n').join(' / '), LAST_WORDS)
   }
 }
 
@@ -128,4 +128,17 @@ async function wordsOf(pid: number): Promise<string[]> {
     ({ stdout }) => stdout.trim().split(' '),
     () => [],
   )
+}
+
+/** The last `length` bytes of a file, as text; '' when there is none. */
+async function tailOf(file: string, length: number): Promise<string> {
+  const handle = await open(file, 'r').catch(() => null)
+  if (!handle) return ''
+  try {
+    const { size } = await handle.stat()
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, Math.max(0, size - length))
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await handle.close()
+  }
 }

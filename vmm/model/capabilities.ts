@@ -62,7 +62,7 @@ export const NO_CAPABILITIES: Readonly<EngineCapabilities> = {
 
 /** Throws kind `unsupported` for the first wish that the engine cannot fulfil. */
 export function refuseUnsupported(
-  spec: Hardware & { memoryMiB: number; diskLimits: DiskLimits },
+  spec: Omit<Hardware, 'diskMiB'> & { memoryMiB: number; diskLimits: DiskLimits },
   engine: { name: string; capabilities: EngineCapabilities },
 ): void {
   const fault = unsupported(spec, engine.capabilities)
@@ -71,7 +71,7 @@ export function refuseUnsupported(
 
 /** The first wish that an engine of these capabilities cannot fulfil, as a sentence, or ''. */
 export function unsupported(
-  spec: Hardware & { memoryMiB: number; diskLimits: DiskLimits },
+  spec: Omit<Hardware, 'diskMiB'> & { memoryMiB: number; diskLimits: DiskLimits },
   can: EngineCapabilities,
 ): string {
   const { cpus, memoryMiB, firmware, machineType, accelerator, diskBus, disks } = spec
@@ -94,7 +94,7 @@ export function unsupported(
 }
 
 /** It has no PCI. */
-function unsupportedByMicrovm({ firmware, diskBus, nics }: Hardware): string {
+function unsupportedByMicrovm({ firmware, diskBus, nics }: Pick<Hardware, 'firmware' | 'diskBus' | 'nics'>): string {
   if (firmware === 'uefi') return 'a microvm boots a kernel directly, without UEFI.'
   if (diskBus === 'sata') return 'a microvm has virtio disks only.'
   if (nics.some(({ model }) => model !== 'virtio')) return 'a microvm has virtio network cards only.'

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { VmmError } from './errors'
-import { DiskLimitsSchema, DiskMibSchema, HARDWARE_ENTRIES, NO_LIMITS } from './hardware'
+import { DiskLimitsSchema, HARDWARE_ENTRIES, NO_LIMITS } from './hardware'
 import { IdSchema } from './id'
 import { hasUnsafeText, safeText } from './safe-text'
 
@@ -65,8 +65,6 @@ export const DomainSpecSchema = v.strictObject({
   imageId: IdSchema,
   /** Guest memory in MiB. */
   memoryMiB: v.optional(MemorySchema, MEMORY_MIB.usual),
-  /** Size of an empty disk of its own in MiB; 0 for none. On a disk image: what it is grown to; 0 leaves it as it is. */
-  diskMiB: v.optional(DiskMibSchema, 0),
   ...HARDWARE_ENTRIES,
   diskLimits: v.optional(DiskLimitsSchema, NO_LIMITS),
   /** A template is never started; domains are cloned from it. */

@@ -109,6 +109,8 @@ const DisksSchema = v.pipe(
 
 /** The part of a spec that cannot change under a live or saved machine. */
 export const HARDWARE_ENTRIES = {
+  /** Size of an empty disk of its own in MiB; 0 for none. On a disk image: what it is grown to; 0 leaves it as it is. */
+  diskMiB: v.optional(DiskMibSchema, 0),
   cpus: v.optional(CpusSchema, 1),
   firmware: v.optional(v.picklist(FIRMWARES), 'bios'),
   machineType: v.optional(v.picklist(MACHINE_TYPES), 'auto'),
