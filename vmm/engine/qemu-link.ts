@@ -33,6 +33,8 @@ export class QemuLink implements Qmp {
   ) {
     this.#client = client
     this.#follow(client)
+    // QEMU talks to one at a time: dialling on would keep the next process, in the same place, from its own main
+    gone.addEventListener('abort', () => this.close())
   }
 
   /** Reaches a process that is starting or running. Fails with kind `engine` when it ends before, `timeout` after. */
