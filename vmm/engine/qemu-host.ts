@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname, release, tmpdir } from 'node:os'
 import path from 'node:path'
@@ -197,41 +196,40 @@ async function tryAccelerators(binary: string, sandbox: boolean, withinMs: numbe
   }
 }
 
-/** Boots the smallest guest; why it did not come to its end, or ''. */
-function bootProbe(
+/** Boots the smallest guest; why it did not come to its end, or ''. It ends with this process, too. */
+async function bootProbe(
   binary: string,
   accelerator: Accelerator,
   disk: string,
   { sandbox, withinMs }: { sandbox: boolean; withinMs: number },
 ): Promise<string> {
-  const child = spawn(
-    binary,
-    [
-      ...['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'q35', '-m', '32'],
-      ...['-accel', accelerator, '-cpu', cpuOf(accelerator)],
-      ...(sandbox ? ['-sandbox', SANDBOX] : []),
-      ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
-      ...blockdev('probe', { ...rawSource(fileSource(disk)), 'read-only': true }),
-      ...['-device', 'virtio-blk-pci,drive=probe,bootindex=0'],
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  )
+  const args = [
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'q35', '-m', '32'],
+    ...['-accel', accelerator, '-cpu', cpuOf(accelerator)],
+    ...(sandbox ? ['-sandbox', SANDBOX] : []),
+    ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+    ...blockdev('probe', { ...rawSource(fileSource(disk)), 'read-only': true }),
+    ...['-device', 'virtio-blk-pci,drive=probe,bootindex=0'],
+  ]
+  const stop = new AbortController()
+  const timer = setTimeout(() => stop.abort(), withinMs)
   let said = ''
-  const ended = new Promise<string>((resolve, reject) => {
-    child.on('error', reject)
-    child.stderr.on('data', (bytes: Buffer) => {
-      said = (said + bytes.toString('utf8')).slice(0, 4096)
-      if (/internal error/i.test(said)) child.kill('SIGKILL')
+  const onStderr = (text: string) => {
+    said = (said + text).slice(0, 4096)
+    // such a guest stands still for ever
+    if (/internal error/i.test(said)) stop.abort()
+  }
+  const { status } = await runProgram(binary, args, { signal: stop.signal, scratch: disk, onStderr })
+    .catch((error: unknown) => {
+      if (stop.signal.aborted) return { status: null }
+      throw error
     })
-    child.on('close', (status) => {
-      if (status === PROBE_STATUS) resolve('')
-      else if (/internal error/i.test(said)) resolve(`A guest on it dies: ${firstLine(said)}.`)
-      else if (status === null) resolve('A guest on it does not come to its end.')
-      else resolve(`QEMU says: ${firstLine(said) || `status ${status}`}.`)
-    })
-  })
-  const timer = setTimeout(() => child.kill('SIGKILL'), withinMs)
-  return ended.finally(() => clearTimeout(timer))
+    .finally(() => clearTimeout(timer))
+  if (status === PROBE_STATUS) return ''
+  if (/internal error/i.test(said)) return `A guest on it dies: ${firstLine(said)}.`
+  // the shell that guards it tells of a signal by a status above 128
+  if (status === null || status > 128) return 'A guest on it does not come to its end.'
+  return `QEMU says: ${firstLine(said) || `status ${status}`}.`
 }
 
 function firstLine(text: string): string {

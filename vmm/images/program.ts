@@ -11,6 +11,8 @@ export interface ProgramOptions {
   env?: Record<string, string>
   /** Receives the output as it comes; it is then not kept, and has no limit. */
   onStdout?: (text: string) => void
+  /** Receives what it complains of, as it comes. */
+  onStderr?: (text: string) => void
   /**
    * A file that the program writes. When this process dies, however, the program is killed and the file removed, so that
    * no orphan goes on filling the disk. Not on Windows, where an orphan comes to its own end.
@@ -78,7 +80,7 @@ async function isProgram(file: string): Promise<boolean> {
  * that the caller can remove the files they were writing.
  */
 export function runProgram(command: string, args: string[], options: ProgramOptions = {}): Promise<ProgramOutcome> {
-  const { signal, cwd, env, onStdout, scratch } = options
+  const { signal, cwd, env, onStdout, onStderr, scratch } = options
   const cancelled = new VmmError('cancelled', `${command} was cancelled.`)
   if (signal?.aborted) return Promise.reject(cancelled)
   const guarded = scratch !== undefined && process.platform !== 'win32'
@@ -98,7 +100,9 @@ export function runProgram(command: string, args: string[], options: ProgramOpti
   const stdout = onStdout ? passOn(child.stdout, onStdout) : collect(child.stdout, kill)
   let stderr = ''
   child.stderr.on('data', (bytes: Buffer) => {
-    stderr = (stderr + bytes.toString('utf8')).slice(-STDERR_KEPT)
+    const text = bytes.toString('utf8')
+    stderr = (stderr + text).slice(-STDERR_KEPT)
+    onStderr?.(text)
   })
   signal?.addEventListener('abort', kill, { once: true })
   const ended = new Promise<ProgramOutcome>((resolve, reject) => {
