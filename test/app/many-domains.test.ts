@@ -48,6 +48,7 @@ test('search narrows the list and says by how much; clearing it brings all back'
 
 test('keys move through the whole list', async () => {
   const page = await app.open()
+  await page.getByText(`${COUNT} domains`).waitFor()
   await page.keyboard.press('Control+f')
   await page.keyboard.type('node')
   await page.keyboard.press('ArrowDown')
