@@ -59,7 +59,8 @@ export class CloneService {
       if (captured && !live) await rm(files.machine, { force: true })
       const clone = new Domain({
         id,
-        spec: { ...spec, name, template: false },
+        // a port of the host leads to one guest
+        spec: { ...spec, name, template: false, forwards: [] },
         mac: newMac(),
         state: live ? 'saved' : 'off',
         stateReason: '',

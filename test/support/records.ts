@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { DomainRecord, SnapshotRecord } from '../../storage'
 import { NO_LIMITS, PLAIN_HARDWARE } from '../../vmm/model/hardware'
+import { EMPTY_POLICY } from '../../vmm/model/policy'
 import { newMac } from '../../vmm/machine/identity'
 
 /** A domain as it is stored, off and of no image. */
@@ -15,6 +16,9 @@ export function domainRecord(change: Partial<DomainRecord> = {}): DomainRecord {
       memoryMiB: 64,
       ...PLAIN_HARDWARE,
       diskLimits: NO_LIMITS,
+      connections: [],
+      forwards: [],
+      policy: EMPTY_POLICY,
       template: false,
       group: '',
       notes: '',

@@ -2,10 +2,15 @@ import * as v from 'valibot'
 import { VmmError } from './errors'
 import { DiskLimitsSchema, HARDWARE_ENTRIES, NO_LIMITS } from './hardware'
 import { IdSchema } from './id'
-import { hasUnsafeText, safeText } from './safe-text'
+import { NAME_LIMIT, NameSchema } from './domain-name'
+import { ConnectionsSchema, ForwardsSchema } from './network'
+import { SandboxPolicySchema } from './policy'
+import { safeText } from './safe-text'
 
 export const ENGINE_IDS = ['embedded', 'qemu'] as const
 export type EngineId = (typeof ENGINE_IDS)[number]
+
+export { NAME_LIMIT, NameSchema }
 
 /** How strongly a guest is kept apart from the host; shown as a badge. */
 export const ISOLATIONS = ['hardware', 'emulated', 'wasm'] as const
@@ -32,17 +37,8 @@ export const DOMAIN_STATES = [
 ] as const
 export type DomainState = (typeof DOMAIN_STATES)[number]
 
-export const NAME_LIMIT = 100
 /** The most that any engine gives; an engine's own limit is among its capabilities. */
 export const MEMORY_MIB = { least: 32, most: 1024 * 1024, usual: 128 } as const
-
-/** A name that a person gives: 1 to 100 characters, no controls, no reordering marks, not padded. */
-export const NameSchema = v.pipe(
-  v.string('A name is text.'),
-  v.check((name) => name.length <= NAME_LIMIT, `A name has at most ${NAME_LIMIT} characters.`),
-  v.check((name) => !hasUnsafeText(name), 'A name cannot hold control or text-direction characters.'),
-  v.check((name) => name.trim() === name && name !== '', 'A name cannot be empty or begin or end with a space.'),
-)
 
 /** A heading in the list; empty for none. */
 export const GroupSchema = v.pipe(
@@ -67,6 +63,12 @@ export const DomainSpecSchema = v.strictObject({
   memoryMiB: v.optional(MemorySchema, MEMORY_MIB.usual),
   ...HARDWARE_ENTRIES,
   diskLimits: v.optional(DiskLimitsSchema, NO_LIMITS),
+  /** Where each network card is plugged in, in their order. */
+  connections: v.optional(ConnectionsSchema, []),
+  /** Ports of the host that lead to the first card in gateway mode. */
+  forwards: v.optional(ForwardsSchema, []),
+  /** What the guest may do. */
+  policy: v.optional(SandboxPolicySchema, {}),
   /** A template is never started; domains are cloned from it. */
   template: v.optional(v.boolean(), false),
   /** Heading in the list; empty for none. */

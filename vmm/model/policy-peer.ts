@@ -1,0 +1,63 @@
+import * as v from 'valibot'
+import { NameSchema } from './domain-name'
+import { parseBlock, type Block } from './ipv4'
+
+/**
+ * The other side of a connection as a rule names it, one text each:
+ *
+ * | text              | meaning                                                                         |
+ * | ----------------- | ------------------------------------------------------------------------------- |
+ * | `any`             | everybody but the host itself                                                    |
+ * | `public`          | addresses of the internet at large                                               |
+ * | `private`         | networks of one's own (10/8, 172.16/12, 192.168/16, 100.64/10, 198.18/15)         |
+ * | `neighbours`      | every other domain on the same network or segment                                |
+ * | `host`            | the host itself: its loopback, seen by the guest at the gateway's address        |
+ * | `domain:NAME`     | one other domain on the same network or segment                                  |
+ * | `group:NAME`      | every domain of a group on the same network or segment                           |
+ * | `192.0.2.0/24`    | a block of addresses, or one; never the host's own                               |
+ * | `example.org`     | whom the gateway's DNS has given this guest for that name                        |
+ * | `*.example.org`   | the same for every name below that one, at any depth                             |
+ * | `*`               | whom the gateway's DNS has given this guest for any name                         |
+ */
+export type Peer =
+  | { kind: 'any' | 'public' | 'private' | 'neighbours' | 'host' }
+  | { kind: 'domain' | 'group'; name: string }
+  | { kind: 'block'; block: Block }
+  /** `name` is lower case and without a final dot; '' with `below` is every name. */
+  | { kind: 'name'; name: string; below: boolean }
+
+const PLAIN = ['any', 'public', 'private', 'neighbours', 'host'] as const
+const NAME_LIMIT = 253
+const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/
+
+/** Null for what is no peer. */
+export function parsePeer(text: string): Peer | null {
+  for (const kind of PLAIN) if (text === kind) return { kind }
+  for (const kind of ['domain', 'group'] as const) {
+    if (!text.startsWith(`${kind}:`)) continue
+    const name = text.slice(kind.length + 1)
+    return v.is(NameSchema, name) ? { kind, name } : null
+  }
+  const block = parseBlock(text)
+  if (block) return { kind: 'block', block }
+  if (text === '*') return { kind: 'name', name: '', below: true }
+  const below = text.startsWith('*.')
+  const name = dnsName(below ? text.slice(2) : text)
+  // without a dot it is a mistyped word, with digits alone a mistyped address
+  return name === null || !name.includes('.') || /^[\d.]+$/.test(name) ? null : { kind: 'name', name, below }
+}
+
+/** The name in lower case without a final dot; null for what is no host name. */
+export function dnsName(text: string): string | null {
+  const name = text.toLowerCase().replace(/\.$/, '')
+  if (name.length === 0 || name.length > NAME_LIMIT) return null
+  return name.split('.').every((label) => LABEL.test(label)) ? name : null
+}
+
+export const PeerSchema = v.pipe(
+  v.string('A peer is text, such as "example.org" or "192.0.2.0/24".'),
+  v.check(
+    (text) => parsePeer(text) !== null,
+    'A peer is any, public, private, neighbours, host, domain:NAME, group:NAME, an address, a block or a DNS name.',
+  ),
+)
