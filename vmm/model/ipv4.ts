@@ -58,6 +58,11 @@ export function isPrivate(address: number): boolean {
   return PRIVATE.some((block) => inBlock(address, block))
 }
 
+/** Addresses of one link, where clouds and routers keep what is theirs. (RFC 3927) */
+export function isLinkLocal(address: number): boolean {
+  return address >>> 16 === 0xa9fe
+}
+
 /** Addresses of the internet at large. */
 export function isPublic(address: number): boolean {
   return !isUnroutable(address) && !isPrivate(address)

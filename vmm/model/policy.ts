@@ -20,6 +20,11 @@ const PEERS_MOST = 64
 const PORTS_MOST = 32
 /** The name under which what no rule decides is denied. */
 export const DEFAULT_RULE = 'default deny'
+/** The name under which DNS to anybody but the gateway is denied, unless a rule names its port. */
+export const DNS_RULE = 'DNS only through the gateway'
+/** The name under which addresses that lead to no network are denied, unless a rule names their block. */
+export const UNROUTABLE_RULE = 'no link-local or reserved addresses'
+const OWN_RULES: readonly string[] = [DEFAULT_RULE, DNS_RULE, UNROUTABLE_RULE]
 
 const whole = (what: string, least: number, most: number) =>
   v.pipe(
@@ -49,7 +54,10 @@ export function parsePorts(text: string): readonly [first: number, last: number]
 export const NetworkRuleSchema = v.pipe(
   v.strictObject({
     /** Tells the rule from others of the policy, in the log and beside every denial. */
-    name: NameSchema,
+    name: v.pipe(
+      NameSchema,
+      v.check((name) => !OWN_RULES.includes(name), 'This name belongs to a rule of Vivarium itself.'),
+    ),
     /** `log` notes what it matches and leaves the decision to the rules after it. */
     action: v.picklist(RULE_ACTIONS, `The action is one of: ${RULE_ACTIONS.join(', ')}.`),
     /** Who begins: `out` is the guest. Replies belong to what they reply to. */
