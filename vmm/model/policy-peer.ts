@@ -43,8 +43,9 @@ export function parsePeer(text: string): Peer | null {
   if (text === '*') return { kind: 'name', name: '', below: true }
   const below = text.startsWith('*.')
   const name = dnsName(below ? text.slice(2) : text)
-  // without a dot it is a mistyped word, with digits alone a mistyped address
-  return name === null || !name.includes('.') || /^[\d.]+$/.test(name) ? null : { kind: 'name', name, below }
+  // one word alone is a mistyped one of the above, digits alone are a mistyped address
+  if (name === null || (!below && !name.includes('.')) || /^[\d.]+$/.test(name)) return null
+  return { kind: 'name', name, below }
 }
 
 /** The name in lower case without a final dot; null for what is no host name. */
