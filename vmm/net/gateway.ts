@@ -4,6 +4,9 @@ import type { Clock } from './clock'
 import { arpAnswer, broadcastOf } from './gateway-arp'
 import type { GatewayClient } from './gateway-client'
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, dhcpReply, EVERYBODY } from './gateway-dhcp'
+import { DNS_PORT, GatewayDns } from './gateway-dns'
+import { DnsServers } from './gateway-dns-servers'
+import { DnsUpstream } from './gateway-dns-upstream'
 import type { OpenForward } from './gateway-forward'
 import { Forwards } from './gateway-forwards'
 import { Reassembler } from './gateway-fragments'
@@ -36,6 +39,7 @@ export class Gateway {
   private readonly output: GatewayOutput
   private readonly udp: UdpNat
   private readonly forwards: Forwards
+  private readonly dns: GatewayDns
   private readonly fragments = new Map<string, Reassembler>()
 
   constructor(private readonly options: GatewayOptions) {
@@ -43,6 +47,8 @@ export class Gateway {
     this.address = subnet.address + 1
     this.output = new GatewayOutput(mac, this.address)
     this.udp = new UdpNat(clock, this.output, this.address)
+    const upstream = new DnsUpstream(clock, new DnsServers(clock, () => options.dnsServers()))
+    this.dns = new GatewayDns({ clock, subnet, address: this.address, upstream })
     this.forwards = new Forwards({
       clock,
       output: this.output,
@@ -91,6 +97,7 @@ export class Gateway {
   /** The card is gone: frees everything that is its. */
   forget(client: GatewayClient): void {
     this.udp.forget(client)
+    this.dns.forget(client)
     this.forwards.forget(client)
     this.fragments.get(client.id)?.clear()
     this.fragments.delete(client.id)
@@ -98,15 +105,16 @@ export class Gateway {
 
   close(): void {
     this.udp.close()
+    this.dns.close()
     this.forwards.close()
     for (const reassembler of this.fragments.values()) reassembler.clear()
     this.fragments.clear()
   }
 
   /** What it holds at the moment, for all guests together. */
-  counts(): { udpFlows: number; udpLost: number } {
+  counts(): { udpFlows: number; udpLost: number; queries: number } {
     const udp = this.udp.counts()
-    return { udpFlows: udp.flows, udpLost: udp.lost }
+    return { udpFlows: udp.flows, udpLost: udp.lost, queries: this.dns.counts().open }
   }
 
   private gather(client: GatewayClient, packet: Ipv4Packet): void {
@@ -142,10 +150,17 @@ export class Gateway {
         if (!udp) return
         if (this.forwards.answer(client, udp.sourcePort, udp.destinationPort, udp.payload)) return
         if (!this.options.uplink) return this.output.refuse(client, 'portUnreachable', packet)
+        if (udp.destinationPort === DNS_PORT) return void this.resolve(client, udp)
         return this.udp.send(client, udp.sourcePort, this.address, udp.destinationPort, udp.payload)
       default:
         this.output.refuse(client, 'protocolUnreachable', packet)
     }
+  }
+
+  private async resolve(client: GatewayClient, { sourcePort, payload }: UdpPacket): Promise<void> {
+    const answer = await this.dns.answer(client, payload)
+    const ends = { source: this.address, sourcePort: DNS_PORT, destination: client.address }
+    if (answer) this.output.udp(client, { ...ends, destinationPort: sourcePort }, answer)
   }
 
   private toOutside(client: GatewayClient, packet: Ipv4Packet, udp: UdpPacket | null): void {
