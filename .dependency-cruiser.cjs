@@ -32,7 +32,7 @@ module.exports = {
       severity: 'error',
       comment: 'vmm/model is imported by every layer, the page included.',
       from: { path: '^vmm/model/' },
-      to: { pathNot: ['^vmm/model/', 'node_modules/valibot/'] },
+      to: { pathNot: ['^vmm/model/', 'node_modules/(valibot|jsonc-parser)/'] },
     },
     {
       name: 'storage-knows-the-model-only',

@@ -116,7 +116,9 @@ export function parseOrRefuse<S extends v.GenericSchema>(schema: S, value: unkno
   const path = safeText(v.getDotPath(issue) ?? '', 100)
   const message = safeText(issue.message, 150)
   const unknownField = issue.type === 'strict_object' && issue.expected === 'never'
-  const reason = unknownField ? 'this field is not known.' : message.replace(/[^.]$/, '$&.')
+  const missing = issue.type === 'strict_object' && issue.input === undefined && !unknownField
+  const plain = unknownField ? 'this field is not known' : missing ? 'this field is missing' : message
+  const reason = plain.replace(/[^.]$/, '$&.')
   throw new VmmError(
     'invalid',
     path ? `The ${what} is not valid at '${path}': ${reason}` : `The ${what} is not valid: ${reason}`,

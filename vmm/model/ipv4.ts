@@ -38,6 +38,11 @@ export function inBlock(address: number, block: Block): boolean {
   return (address & maskOf(block.bits)) >>> 0 === block.address
 }
 
+/** Whether all addresses of a block are in another. */
+export function isWithin(block: Block, outer: Block): boolean {
+  return block.bits >= outer.bits && inBlock(block.address, outer)
+}
+
 /** The network mask of a prefix, unsigned. */
 export function maskOf(bits: number): number {
   return bits === 0 ? 0 : (0xffff_ffff << (32 - bits)) >>> 0
@@ -52,6 +57,10 @@ const PRIVATE = blocks('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.
 
 export function isUnroutable(address: number): boolean {
   return UNROUTABLE.some((block) => inBlock(address, block))
+}
+
+export function isUnroutableBlock(block: Block): boolean {
+  return UNROUTABLE.some((outer) => isWithin(block, outer))
 }
 
 export function isPrivate(address: number): boolean {

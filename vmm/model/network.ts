@@ -79,7 +79,8 @@ export function forwardKey({ protocol, hostAddress, hostPort }: Forward): string
 export const GATEWAY_NETWORK = 'gateway'
 /** Its addresses: 10.86.0.0/16, the gateway at 10.86.0.1. */
 export const GATEWAY_SUBNET = { address: (10 << 24) | (86 << 16), bits: 16 } as const
-/** Segment number n has 10.87.n.0/24. */
+/** All segments together; number n has 10.87.n.0/24. */
+export const SEGMENT_SUBNETS = { address: (10 << 24) | (87 << 16), bits: 16 } as const
 export const SEGMENTS_MOST = 255
 
 /** The subnet of a segment by its number, 0 to 254. */

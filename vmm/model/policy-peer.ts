@@ -28,6 +28,8 @@ export type Peer =
 
 const PLAIN = ['any', 'public', 'private', 'neighbours', 'host'] as const
 const NAME_LIMIT = 253
+/** Bits that a block must have to open link-local addresses: a larger one does not mean them. */
+export const NAMING_BITS = 16
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/
 
 /** Null for what is no peer. */
@@ -55,10 +57,19 @@ export function dnsName(text: string): string | null {
   return name.split('.').every((label) => LABEL.test(label)) ? name : null
 }
 
+/** Whether a DNS name, in lower case and without a final dot, is one of those that a peer names. */
+export function holdsName(peer: Peer & { kind: 'name' }, name: string): boolean {
+  if (!peer.below) return name === peer.name
+  return peer.name === '' || name.endsWith(`.${peer.name}`)
+}
+
 export const PeerSchema = v.pipe(
   v.string('A peer is text, such as "example.org" or "192.0.2.0/24".'),
   v.check(
     (text) => parsePeer(text) !== null,
     'A peer is any, public, private, neighbours, host, domain:NAME, group:NAME, an address, a block or a DNS name.',
+  ),
+  v.description(
+    'any (everybody but the host), public, private, neighbours, host, domain:NAME, group:NAME, an address or a block of them ("192.0.2.0/24"), a DNS name ("example.org"), all names below one ("*.example.org"), or all names ("*").',
   ),
 )

@@ -1,11 +1,13 @@
 import * as v from 'valibot'
 import { NameSchema } from './domain-name'
 import { NICS_MOST } from './hardware'
+import { isLinkLocal, isUnroutableBlock } from './ipv4'
 import { parsePeer, PeerSchema } from './policy-peer'
 
 /**
  * The sandbox policy of a domain: one JSON document with four sections. `network` and `limits` hold rules; `files` and
  * `registry` hold none yet, and refuse any. Every field is known by name: one that is not is refused with its path.
+ * docs/policy.md tells people what it means; docs/policy.schema.json is made of this schema, with its descriptions.
  */
 
 export const RULE_ACTIONS = ['allow', 'deny', 'log'] as const
@@ -26,6 +28,9 @@ export const DNS_RULE = 'DNS only through the gateway'
 export const UNROUTABLE_RULE = 'no link-local or reserved addresses'
 const OWN_RULES: readonly string[] = [DEFAULT_RULE, DNS_RULE, UNROUTABLE_RULE]
 
+const BITS_MOST = 1e11
+const BURST_MOST = 1e9
+
 const whole = (what: string, least: number, most: number) =>
   v.pipe(
     v.number(`${what} is a number.`),
@@ -34,13 +39,29 @@ const whole = (what: string, least: number, most: number) =>
     v.maxValue(most, `${what} is at most ${most}.`),
   )
 
-const BITS_MOST = 1e11
-const BURST_MOST = 1e9
+/** A number that is 0 unless it is told. */
+const amount = (what: string, most: number, description: string) =>
+  v.optional(v.pipe(whole(what, 0, most), v.description(description)), 0)
+
+const rate = (description: string) => amount('A rate', BITS_MOST, `${description}, bits a second; 0 for no limit.`)
+const burst = amount(
+  'A burst',
+  BURST_MOST,
+  'Bytes that may pass at once before a limit holds; 0 for what 20 ms of the rate are.',
+)
+
+/** A burst of no rate would say nothing. */
+const burstNeedsRate = <T extends { upBits: number; downBits: number; burstBytes: number }>() =>
+  v.check<T, string>(
+    ({ upBits, downBits, burstBytes }) => burstBytes === 0 || upBits + downBits > 0,
+    'A burst is part of a rate; give upBits or downBits.',
+  )
 
 /** `443` or `8000-8999`. */
 export const PortRangeSchema = v.pipe(
   v.string('A port or a range of ports is text, such as "443" or "8000-8999".'),
   v.check((text) => parsePorts(text) !== null, 'Ports are "443" or "8000-8999", from 1 to 65535.'),
+  v.description('A port, "443", or a range of them, "8000-8999".'),
 )
 
 /** First and last port; null for what is no range. */
@@ -51,32 +72,50 @@ export function parsePorts(text: string): readonly [first: number, last: number]
   return first >= 1 && first <= last && last <= 65_535 ? [first, last] : null
 }
 
+const RuleNameSchema = v.pipe(
+  NameSchema,
+  v.check((name) => !OWN_RULES.includes(name), 'This name belongs to a rule of Vivarium itself.'),
+  v.description('Tells the rule from the others, in the log and beside every denial.'),
+)
+
 export const NetworkRuleSchema = v.pipe(
   v.strictObject({
-    /** Tells the rule from others of the policy, in the log and beside every denial. */
-    name: v.pipe(
-      NameSchema,
-      v.check((name) => !OWN_RULES.includes(name), 'This name belongs to a rule of Vivarium itself.'),
+    name: RuleNameSchema,
+    action: v.pipe(
+      v.picklist(RULE_ACTIONS, `The action is one of: ${RULE_ACTIONS.join(', ')}.`),
+      v.description('"log" notes what it matches and leaves the decision to the rules after it.'),
     ),
-    /** `log` notes what it matches and leaves the decision to the rules after it. */
-    action: v.picklist(RULE_ACTIONS, `The action is one of: ${RULE_ACTIONS.join(', ')}.`),
-    /** Who begins: `out` is the guest. Replies belong to what they reply to. */
-    direction: v.optional(v.picklist(DIRECTIONS, `The direction is one of: ${DIRECTIONS.join(', ')}.`), 'out'),
-    protocol: v.optional(v.picklist(PROTOCOLS, `The protocol is one of: ${PROTOCOLS.join(', ')}.`), 'any'),
-    /** The other side: any of these. */
+    direction: v.optional(
+      v.pipe(
+        v.picklist(DIRECTIONS, `The direction is one of: ${DIRECTIONS.join(', ')}.`),
+        v.description('Who begins: "out" is the guest. Replies belong to what they reply to.'),
+      ),
+      'out',
+    ),
+    protocol: v.optional(
+      v.pipe(
+        v.picklist(PROTOCOLS, `The protocol is one of: ${PROTOCOLS.join(', ')}.`),
+        v.description('What is spoken; "any" is every protocol of IPv4.'),
+      ),
+      'any',
+    ),
     peers: v.pipe(
       v.array(PeerSchema),
       v.minLength(1, 'A rule names at least one peer, such as "any".'),
       v.maxLength(PEERS_MOST, `A rule names at most ${PEERS_MOST} peers.`),
+      v.description('The other side: any of these.'),
     ),
-    /** Ports of whoever is called; none for all. */
-    ports: v.optional(v.pipe(v.array(PortRangeSchema), v.maxLength(PORTS_MOST)), []),
-    /** Bits a second that all flows of the rule together may send; 0 for no limit. */
-    upBits: v.optional(whole('A rate', 0, BITS_MOST), 0),
-    /** Bits a second that they may receive. */
-    downBits: v.optional(whole('A rate', 0, BITS_MOST), 0),
-    /** Bytes that may pass at once before a limit holds; 0 for what 20 ms of the rate are. */
-    burstBytes: v.optional(whole('A burst', 0, BURST_MOST), 0),
+    ports: v.optional(
+      v.pipe(
+        v.array(PortRangeSchema),
+        v.maxLength(PORTS_MOST, `A rule names at most ${PORTS_MOST} ranges of ports.`),
+        v.description('Ports of whoever is called; none for all. Only tcp and udp have them.'),
+      ),
+      [],
+    ),
+    upBits: rate('What all flows of the rule together may send'),
+    downBits: rate('What all flows of the rule together may receive'),
+    burstBytes: burst,
   }),
   v.forward(
     v.check(
@@ -94,67 +133,86 @@ export const NetworkRuleSchema = v.pipe(
   ),
   v.forward(
     v.check(
+      ({ action, peers }) => action !== 'allow' || !peers.some(leadsNowhere),
+      'A block of loopback, multicast or reserved addresses leads nowhere and cannot be allowed; "host" is the host.',
+    ),
+    ['peers'],
+  ),
+  v.forward(
+    v.check(
       ({ action, upBits, downBits }) => action === 'allow' || (upBits === 0 && downBits === 0),
       'Only what is allowed can be limited.',
     ),
     ['action'],
   ),
+  v.forward(burstNeedsRate(), ['burstBytes']),
+  v.description('What one or several peers may do.'),
 )
 export type NetworkRule = v.InferOutput<typeof NetworkRuleSchema>
 export type NetworkRuleInput = v.InferInput<typeof NetworkRuleSchema>
 
-/** What one network card may do, whatever the rules allow. */
-export const NicLimitSchema = v.strictObject({
-  /** Which card, counted from 0. */
-  nic: whole('The number of a network card', 0, NICS_MOST - 1),
-  /** Bits a second that the guest may send; 0 for no limit. */
-  upBits: v.optional(whole('A rate', 0, BITS_MOST), 0),
-  downBits: v.optional(whole('A rate', 0, BITS_MOST), 0),
-  burstBytes: v.optional(whole('A burst', 0, BURST_MOST), 0),
-  /** Added to the way of every frame, each way, milliseconds; for testing. */
-  delayMs: v.optional(whole('A delay', 0, 10_000), 0),
-  /** How many frames of a hundred are lost, each way; for testing. */
-  lossPercent: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(100)), 0),
-})
+export const NicLimitSchema = v.pipe(
+  v.strictObject({
+    nic: v.pipe(
+      whole('The number of a network card', 0, NICS_MOST - 1),
+      v.description('Which network card, counted from 0.'),
+    ),
+    upBits: rate('What the guest may send'),
+    downBits: rate('What the guest may receive'),
+    burstBytes: burst,
+    delayMs: amount(
+      'A delay',
+      10_000,
+      'Added to the way of every frame, each way, milliseconds; to see how software bears it.',
+    ),
+    lossPercent: v.optional(
+      v.pipe(
+        v.number('A loss is a number.'),
+        v.minValue(0, 'A loss is at least 0.'),
+        v.maxValue(100, 'A loss is at most 100.'),
+        v.description('How many frames of a hundred are lost, each way; to see how software bears it.'),
+      ),
+      0,
+    ),
+  }),
+  v.forward(burstNeedsRate(), ['burstBytes']),
+  v.description('What one network card may do, whatever the rules allow.'),
+)
 export type NicLimit = v.InferOutput<typeof NicLimitSchema>
+
+const NetworkSection = v.strictObject({
+  rules: v.optional(
+    v.pipe(
+      v.array(NetworkRuleSchema),
+      v.maxLength(RULES_MOST, `A policy has at most ${RULES_MOST} rules.`),
+      v.check((rules) => areDistinct(rules.map((rule) => rule.name)), 'Two rules have the same name.'),
+      v.description('In order: the first that matches and is no "log" decides. What none decides is denied.'),
+    ),
+    [],
+  ),
+})
+
+const LimitsSection = v.strictObject({
+  network: v.optional(
+    v.pipe(
+      v.array(NicLimitSchema),
+      v.maxLength(NICS_MOST, `A domain has at most ${NICS_MOST} network cards.`),
+      v.check((limits) => areDistinct(limits.map((limit) => limit.nic)), 'A network card has two limits.'),
+      v.description('Limits of network cards; a card that is not here has none.'),
+    ),
+    [],
+  ),
+})
+
+const later = (what: string) =>
+  v.optional(v.pipe(v.strictObject({}), v.description(`Rules for ${what}; there are none yet.`)), {})
 
 export const SandboxPolicySchema = v.strictObject({
   version: v.optional(v.literal(1, 'This version of Vivarium knows version 1 of the policy.'), 1),
-  network: v.optional(
-    v.strictObject({
-      /** In order: the first that matches and is no `log` decides. What none decides is denied. */
-      rules: v.optional(
-        v.pipe(
-          v.array(NetworkRuleSchema),
-          v.maxLength(RULES_MOST, `A policy has at most ${RULES_MOST} rules.`),
-          v.check(
-            (rules) => new Set(rules.map((rule) => rule.name)).size === rules.length,
-            'Two rules have the same name.',
-          ),
-        ),
-        [],
-      ),
-    }),
-    {},
-  ),
-  files: v.optional(v.strictObject({}), {}),
-  registry: v.optional(v.strictObject({}), {}),
-  limits: v.optional(
-    v.strictObject({
-      network: v.optional(
-        v.pipe(
-          v.array(NicLimitSchema),
-          v.maxLength(NICS_MOST),
-          v.check(
-            (limits) => new Set(limits.map((limit) => limit.nic)).size === limits.length,
-            'A network card has two limits.',
-          ),
-        ),
-        [],
-      ),
-    }),
-    {},
-  ),
+  network: v.optional(v.pipe(NetworkSection, v.description('With whom the guest may exchange what.')), {}),
+  files: later('files'),
+  registry: later('the registry of Windows'),
+  limits: v.optional(v.pipe(LimitsSection, v.description('How much the guest may use.')), {}),
 })
 export type SandboxPolicy = v.InferOutput<typeof SandboxPolicySchema>
 export type SandboxPolicyInput = v.InferInput<typeof SandboxPolicySchema>
@@ -162,6 +220,16 @@ export type SandboxPolicyInput = v.InferInput<typeof SandboxPolicySchema>
 /** Nothing but an address and the name of the gateway. */
 export const EMPTY_POLICY: Readonly<SandboxPolicy> = v.parse(SandboxPolicySchema, {})
 
+function areDistinct(values: readonly unknown[]): boolean {
+  return new Set(values).size === values.length
+}
+
 function isNamePeer(peer: string): boolean {
   return parsePeer(peer)?.kind === 'name'
+}
+
+/** Whether a peer is a block that no connection could ever lead into. */
+function leadsNowhere(text: string): boolean {
+  const peer = parsePeer(text)
+  return peer?.kind === 'block' && !isLinkLocal(peer.block.address) && isUnroutableBlock(peer.block)
 }

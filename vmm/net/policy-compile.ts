@@ -1,7 +1,7 @@
 import { VmmError } from '../model/errors'
 import { inBlock, isLinkLocal, isPrivate, isPublic, isUnroutable } from '../model/ipv4'
 import { DEFAULT_RULE, DNS_RULE, parsePorts, UNROUTABLE_RULE, type NetworkRule } from '../model/policy'
-import { parsePeer, type Peer } from '../model/policy-peer'
+import { holdsName, NAMING_BITS, parsePeer, type Peer } from '../model/policy-peer'
 import { PROTOCOL } from './packet'
 import type { FlowFacts, PeerFacts, Verdict } from './policy-verdict'
 
@@ -70,8 +70,6 @@ interface ReadRule {
   peers: readonly Peer[]
 }
 
-/** Bits that a block must have to open addresses that lead to no network. */
-const NAMING_BITS = 16
 const DNS_PORTS: readonly number[] = [53, 853]
 
 /** Rules ready to decide; those that were allowed `once` come before the others. Throws for rules that are none. */
@@ -153,11 +151,6 @@ function isPeer(peer: Peer, { place, address, domain, names }: PeerFacts): boole
     case 'name':
       return place === 'outside' && names.some((name) => holdsName(peer, name))
   }
-}
-
-function holdsName(peer: Peer & { kind: 'name' }, name: string): boolean {
-  if (!peer.below) return name === peer.name
-  return peer.name === '' || name.endsWith(`.${peer.name}`)
 }
 
 /** Whether an `allow` rule that matches names what is guarded, if it is. */
