@@ -12,6 +12,8 @@ const NEEDED = {
   'qemu-system-x86': 'qemu-system-x86_64',
   'qemu-utils': 'qemu-img',
   ovmf: '/usr/share/OVMF/OVMF_CODE_4M.fd',
+  // reads what was captured
+  tcpdump: 'tcpdump',
   // guests to boot
   'debian-installer-12-netboot-amd64': '/usr/lib/debian-installer/images/12/amd64/text',
   'debian-installer-12-netboot-i386': '/usr/lib/debian-installer/images/12/i386/text',

@@ -84,8 +84,8 @@ export class Capture {
     const captured = Math.min(originalBytes, this.#snapBytes)
     const options = comment === '' ? undefined : packetOptions(comment)
     const room = packetBlockBytes(captured, options?.length)
-    const { totalBytes } = this.#options
-    if (totalBytes > 0 && this.#totalBytes + room > totalBytes) {
+    this.#rotate(room)
+    if (this.#isBeyond(room)) {
       this.#seal()
       this.#end('size', 'The capture has reached the size that was set for it.')
       return
@@ -124,15 +124,22 @@ export class Capture {
     return this.#recent.list(after, limit)
   }
 
+  /** Ends the current file if it does not take `bytes` more. A file holds at least one frame. */
+  #rotate(bytes: number): void {
+    const { fileBytes } = this.#options
+    if (fileBytes === 0 || this.#fileBytes + bytes <= fileBytes || this.#fileBytes <= this.#header.length) return
+    this.#seal()
+    this.#beginFile = true
+    this.#fileBytes = 0
+  }
+
+  #isBeyond(bytes: number): boolean {
+    const { totalBytes } = this.#options
+    return totalBytes > 0 && this.#totalBytes + bytes + (this.#beginFile ? this.#header.length : 0) > totalBytes
+  }
+
   /** The chunk that takes the next `bytes`; null while all wait for the disk. */
   #roomFor(bytes: number): CaptureChunk | null {
-    const { fileBytes } = this.#options
-    const full = fileBytes > 0 && this.#fileBytes + bytes > fileBytes && this.#fileBytes > this.#header.length
-    if (full) {
-      this.#seal()
-      this.#beginFile = true
-      this.#fileBytes = 0
-    }
     if (this.#chunk && this.#chunk.used + bytes > CHUNK_BYTES) this.#seal()
     return this.#chunk ?? this.#fresh()
   }

@@ -88,6 +88,9 @@ export function writePacket(
   const word = at >>> 2
   const us = Math.floor(timeMs * 1000)
   const high = Math.floor(us / 2 ** 32)
+  const dataAt = at + PACKET_HEADER_BYTES
+  const dataEnd = dataAt + padded(captured)
+  words[(dataEnd >>> 2) - 1] = 0 // padding; what else is in that word is written below
   words[word] = ENHANCED_PACKET
   words[word + 1] = length
   words[word + 2] = interfaceIndex
@@ -95,9 +98,6 @@ export function writePacket(
   words[word + 4] = us - high * 2 ** 32
   words[word + 5] = captured
   words[word + 6] = originalBytes
-  const dataAt = at + PACKET_HEADER_BYTES
-  const dataEnd = dataAt + padded(captured)
-  words[(dataEnd >>> 2) - 1] = 0 // padding; the data goes over the rest of the word
   bytes.set(source.subarray(from, to), dataAt)
   if (options) bytes.set(options, dataEnd)
   words[((at + length) >>> 2) - 1] = length
