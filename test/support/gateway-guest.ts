@@ -110,11 +110,11 @@ export class GatewayGuest implements GatewayClient {
   }
 }
 
-/** Waits, turn by turn of the event loop, for what sockets bring; the test's own time-out bounds it. */
-export async function until<T>(look: () => T | null | undefined | false): Promise<T> {
+/** Waits for something that sockets bring, until `look` sees it; the test's own time-out bounds it. */
+export async function until<T>(look: () => T): Promise<NonNullable<Awaited<T>>> {
   for (;;) {
-    const seen = look()
-    if (seen !== null && seen !== undefined && seen !== false) return seen
+    const seen = await look()
+    if (seen) return seen
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
 }
