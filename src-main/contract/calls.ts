@@ -4,6 +4,8 @@ import { EXPORT_FORMATS } from '../../vmm/model/export-format'
 import { DiskIdSchema, DiskMibSchema, FIRST_DISK } from '../../vmm/model/hardware'
 import { IdSchema } from '../../vmm/model/id'
 import { IMAGE_KINDS } from '../../vmm/model/image'
+import { byDomain, call, done, nothing, waitMs } from './call'
+import { NETWORK_CALLS } from './network-calls'
 import {
   AppView,
   BinaryData,
@@ -29,14 +31,8 @@ import {
 export const CHUNK_LIMIT = 256 * 1024
 /** Largest part of a screen's bytes that one call returns, bytes. */
 export const DISPLAY_READ_LIMIT = 1024 * 1024
-/** Longest time a waiting call is held before it answers with nothing new, milliseconds. */
-export const WAIT_LIMIT_MS = 20_000
 
-const nothing = v.strictObject({})
-const byDomain = v.strictObject({ id: IdSchema })
 const byId = v.strictObject({ id: IdSchema })
-const done = v.object({})
-const waitMs = v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(WAIT_LIMIT_MS)), 0)
 const chunk = v.pipe(
   BinaryData,
   v.check((bytes) => bytes.byteLength <= CHUNK_LIMIT, 'A chunk is at most 256 KiB.'),
@@ -56,11 +52,7 @@ export const IMPORT_SOURCES = v.pipe(
   v.maxLength(2, 'An image has at most two files: a kernel and its initrd.'),
 )
 
-function call<A extends v.GenericSchema, R extends v.GenericSchema>(args: A, result: R): { args: A; result: R } {
-  return { args, result }
-}
-
-export const TOPICS = ['domains', 'tasks', 'images', 'load', 'log', 'settings'] as const
+export const TOPICS = ['domains', 'tasks', 'images', 'load', 'log', 'settings', 'network'] as const
 export type Topic = (typeof TOPICS)[number]
 
 /**
@@ -279,6 +271,8 @@ export const CALLS = {
 
   'settings.get': call(nothing, SettingsView),
   'settings.update': call(v.partial(SettingsView), SettingsView),
+
+  ...NETWORK_CALLS,
 } as const
 
 export type Calls = typeof CALLS

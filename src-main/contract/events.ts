@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import type { Topic } from './calls'
+import { DenialView, NetworkSampleView } from './network-views'
 import { DomainView, ImageView, LoadView, LogEntryView, SettingsView, TaskView } from './views'
 
 /** Every event main sends, by topic: what changed, whole, so that a client can simply replace it. */
@@ -10,6 +11,15 @@ export const EVENTS = {
   load: v.object({ id: v.string(), sample: LoadView }),
   log: v.object({ entry: LogEntryView }),
   settings: SettingsView,
+  network: v.object({
+    /** '' when more than one domain is concerned: networks, mirrors, captures. */
+    id: v.string(),
+    sample: v.nullable(NetworkSampleView),
+    /** New ones, and such that happened again. */
+    denials: v.array(DenialView),
+    /** Whether more than throughput has changed, so that what is shown should be asked for anew. */
+    changed: v.boolean(),
+  }),
 } satisfies Record<Topic, v.GenericSchema>
 
 export type EventPayload<T extends Topic> = v.InferOutput<(typeof EVENTS)[T]>

@@ -1,5 +1,8 @@
+export { WAIT_LIMIT_MS } from './call'
 export * from './calls'
 export * from './events'
+export * from './network-calls'
+export * from './network-views'
 export * from './screenshot'
 export * from './views'
 export * from './wire'
@@ -33,6 +36,21 @@ export {
   type BootDevice,
   type DiskLimits,
 } from '../../vmm/model/hardware'
+export { forwardKey, NIC_MODES, type Forward, type NicMode } from '../../vmm/model/network'
+export {
+  DEFAULT_RULE,
+  DIRECTIONS,
+  NetworkRuleSchema,
+  parsePorts,
+  PROTOCOLS,
+  RULE_ACTIONS,
+  RULES_MOST,
+  SandboxPolicySchema,
+  type NetworkRule,
+  type NicLimit,
+  type SandboxPolicy,
+} from '../../vmm/model/policy'
+export { parsePeer, PeerSchema } from '../../vmm/model/policy-peer'
 export { usualDisk, usualEngine, usualMemory } from '../../vmm/model/engine-choice'
 export { shellLine } from '../../vmm/model/shell-words'
 export { EXPORT_FORMATS, exportEnding, exportFormatOf, type ExportFormat } from '../../vmm/model/export-format'

@@ -15,8 +15,10 @@ export interface ViewParts {
 /** What clients see of a domain. */
 export function domainView(domain: Domain, { image, engine, snapshotCount }: ViewParts): DomainView {
   const { record, run } = domain
+  // asked for with calls of their own: a list of domains need not carry their policies
+  const { connections: _connections, forwards: _forwards, policy: _policy, ...spec } = record.spec
   return {
-    ...record.spec,
+    ...spec,
     id: record.id,
     state: record.state,
     stateReason: record.stateReason,
