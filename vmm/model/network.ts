@@ -76,7 +76,7 @@ export function forwardKey({ protocol, hostAddress, hostPort }: Forward): string
 }
 
 /** The network of all cards in gateway mode. */
-export const GATEWAY_NETWORK = 'gateway'
+export const GATEWAY_NETWORK = ''
 /** Its addresses: 10.86.0.0/16, the gateway at 10.86.0.1. */
 export const GATEWAY_SUBNET = { address: (10 << 24) | (86 << 16), bits: 16 } as const
 /** All segments together; number n has 10.87.n.0/24. */

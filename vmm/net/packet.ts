@@ -32,6 +32,11 @@ export interface Ipv4Packet {
   readonly dontFragment: boolean
 }
 
+/** Big-endian numbers, without a check of bounds: for places that are known to be within the buffer. */
+export const u16 = (buffer: Uint8Array, at: number): number =>
+  ((buffer[at] as number) << 8) | (buffer[at + 1] as number)
+export const u32 = (buffer: Uint8Array, at: number): number => ((u16(buffer, at) << 16) | u16(buffer, at + 2)) >>> 0
+
 /** The packet at `at`; null for anything whose lengths do not fit or whose header checksum is wrong. */
 export function readIpv4(buffer: Buffer, at: number, end: number): Ipv4Packet | null {
   if (end - at < IPV4_BYTES) return null

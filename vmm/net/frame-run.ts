@@ -1,0 +1,39 @@
+import type { Port } from './port'
+
+/** The length before each frame, bytes. */
+const LENGTH_BYTES = 4
+
+/**
+ * Frames for one port that lie one after another in a chunk, lengths included: they are written as they came, with one
+ * write and without a copy.
+ */
+export class FrameRun {
+  #target: Port | null = null
+  #buffer: Buffer | null = null
+  #from = 0
+  #end = 0
+
+  /** `sender` is who waits when the target takes no more. */
+  constructor(private readonly sender: Port) {}
+
+  /** Adds the frame in [at, end) of `buffer`, its length lying before it. */
+  add(target: Port, buffer: Buffer, at: number, end: number): void {
+    if (target === this.#target && buffer === this.#buffer && at - LENGTH_BYTES === this.#end) {
+      this.#end = end
+      return
+    }
+    this.flush()
+    this.#target = target
+    this.#buffer = buffer
+    this.#from = at - LENGTH_BYTES
+    this.#end = end
+  }
+
+  flush(): void {
+    const target = this.#target
+    if (target === null || this.#buffer === null) return
+    this.#target = null
+    target.write(this.#buffer.subarray(this.#from, this.#end), this.sender)
+    this.#buffer = null
+  }
+}

@@ -1,0 +1,80 @@
+import type { Flow } from './flow-table'
+import { ETHERNET_BYTES, IPV4_BYTES, PROTOCOL, u16 } from './packet'
+import type { Port } from './port'
+
+/** What tells to which flow a packet belongs. */
+export interface PacketPorts {
+  protocol: number
+  /** 0 where there are none; for echo messages both are their identifier. */
+  source: number
+  destination: number
+  /** Whether it can begin a flow. */
+  begins: boolean
+  /** Whether it says that its sender has ended. */
+  ends: boolean
+}
+
+const FIN = 1
+const SYN = 2
+const RST = 4
+const ACK = 16
+const ECHO_REPLY = 0
+const ECHO = 8
+
+/** One for all: it is made for every frame, and read before the next. */
+const read: PacketPorts = { protocol: 0, source: 0, destination: 0, begins: false, ends: false }
+
+/** Reads the IPv4 packet of a frame; null when its lengths are wrong. The object is the same each time. */
+export function packetPorts(buffer: Buffer, at: number, end: number): PacketPorts | null {
+  const ip = at + ETHERNET_BYTES
+  const first = buffer[ip] as number
+  const headerBytes = (first & 15) * 4
+  const length = u16(buffer, ip + 2)
+  if (end - ip < IPV4_BYTES || first >> 4 !== 4 || headerBytes < IPV4_BYTES) return null
+  if (length > end - ip || length < headerBytes) return null
+  const payload = ip + headerBytes
+  const bytes = length - headerBytes
+  read.protocol = buffer[ip + 9] as number
+  read.source = 0
+  read.destination = 0
+  read.begins = true
+  read.ends = false
+  switch (read.protocol) {
+    case PROTOCOL.tcp: {
+      if (bytes < 20) return null
+      const flags = buffer[payload + 13] as number
+      read.begins = (flags & (SYN | ACK)) === SYN
+      read.ends = (flags & (FIN | RST)) !== 0
+      break
+    }
+    case PROTOCOL.udp:
+      if (bytes < 8) return null
+      break
+    case PROTOCOL.icmp: {
+      if (bytes < 8) return null
+      const type = buffer[payload] as number
+      read.begins = type === ECHO
+      if (type !== ECHO && type !== ECHO_REPLY) return read
+      read.source = u16(buffer, payload + 4)
+      read.destination = read.source
+      return read
+    }
+    default:
+      return read
+  }
+  read.source = u16(buffer, payload)
+  read.destination = u16(buffer, payload + 2)
+  return read
+}
+
+/** The flow of a packet between the guest of `port` and `peer`, begun when there is none; null for what has none. */
+export function flowOf(port: Port, direction: 'out' | 'in', ports: PacketPorts, peer: number): Flow | null {
+  const { protocol, source, destination, begins } = ports
+  const guestPort = direction === 'out' ? source : destination
+  const peerPort = direction === 'out' ? destination : source
+  const known = port.policy.flows.find(protocol, peer, guestPort, peerPort)
+  if (known) return known
+  // an answer to nothing, or an error about something else
+  if (protocol === PROTOCOL.icmp && !begins) return null
+  return port.policy.begin(direction, begins, protocol, peer, guestPort, peerPort)
+}

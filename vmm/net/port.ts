@@ -1,0 +1,293 @@
+import type { NetworkRule, NicLimit, SandboxPolicy } from '../model/policy'
+import type { Clock } from './clock'
+import { FrameLink } from './frame-link'
+import type { Flow } from './flow-table'
+import type { GatewayClient } from './gateway-client'
+import { Lane } from './lane'
+import type { NoteFacts, Notes } from './notes'
+import { ETHERNET_BYTES, FRAME_MOST, macBytes, u16, u32 } from './packet'
+import { PortPolicy } from './port-policy'
+import { FrameRun } from './frame-run'
+import type { Segment } from './segment'
+import type { Tap } from './tap'
+import type { Verdict } from './policy-verdict'
+
+/** How long a guest that takes nothing may hold others back before what is sent to it is dropped, milliseconds. */
+const STUCK_AFTER_MS = 2000
+
+export interface PortConfig {
+  /** `domainId/nic`. */
+  id: string
+  domainId: string
+  /** Counted from 0. */
+  nic: number
+  mac: string
+  /** Its one IPv4 address. */
+  address: number
+  /** The socket that the network card listens on. */
+  path: string
+  plugged: boolean
+}
+
+export interface PortCounters {
+  upFrames: number
+  upBytes: number
+  downFrames: number
+  downBytes: number
+  dropped: number
+  /** Frames with an address that is not the card's. */
+  spoofed: number
+  /** Frames of protocols that are not carried, and such as are no frames. */
+  unsupported: number
+}
+
+/** A network card's place on its segment. */
+export class Port implements GatewayClient {
+  readonly id: string
+  readonly mac: Uint8Array
+  /** The MAC address in two numbers, for comparing. */
+  readonly macHigh: number
+  readonly macLow: number
+  readonly address: number
+  readonly policy: PortPolicy
+  readonly counters: PortCounters = {
+    upFrames: 0,
+    upBytes: 0,
+    downFrames: 0,
+    downBytes: 0,
+    dropped: 0,
+    spoofed: 0,
+    unsupported: 0,
+  }
+  /** When the guest was last told its address in this run; 0 for not yet. */
+  leasedAt = 0
+  plugged: boolean
+  taps: readonly Tap[] = []
+  /** How many mirrors lead here; such a port only listens. */
+  mirrors = 0
+  /** The clock, read once a chunk. */
+  now: number
+  readonly #clock: Clock
+  readonly #link: FrameLink
+  readonly #up: Lane
+  readonly #down: Lane
+  readonly #run = new FrameRun(this)
+  readonly #roomListeners = new Set<() => void>()
+  /** Ports that this one holds back. */
+  readonly #waiting = new Set<Port>()
+  /** How many others hold this one back. */
+  #holds = 0
+  #stuck = false
+  #endStuckTimer: (() => void) | null = null
+
+  constructor(
+    readonly config: PortConfig,
+    readonly segment: Segment,
+    private readonly parts: { clock: Clock; notes: Notes },
+  ) {
+    const { clock } = parts
+    this.#clock = clock
+    this.now = clock.now()
+    this.id = config.id
+    this.mac = macBytes(config.mac)
+    this.macHigh = u16(this.mac, 0)
+    this.macLow = u32(this.mac, 2)
+    this.address = config.address
+    this.plugged = config.plugged
+    const onRoom = (): void => this.#tellRoom()
+    this.#up = new Lane({ clock, onRoom, deliver: (frame) => segment.forward(this, frame, 0, frame.length, null) })
+    this.#down = new Lane({ clock, onRoom, deliver: (frame) => this.#out(frame, 0, frame.length) })
+    this.policy = new PortPolicy({
+      clock,
+      peerAt: (address) => segment.peerAt(address),
+      isService: (protocol, peer, port) => segment.isService(protocol, peer, port),
+      note: (facts) => this.note(facts),
+      up: this.#up,
+      down: this.#down,
+    })
+    this.#link = new FrameLink({
+      path: config.path,
+      onFrame: (buffer, at, end) => this.#fromGuest(buffer, at, end),
+      onChunkEnd: () => this.#run.flush(),
+      onDrain: () => this.#drained(),
+    })
+  }
+
+  get linked(): boolean {
+    return this.#link.linked
+  }
+
+  get dropped(): number {
+    return this.counters.dropped + this.#up.dropped + this.#down.dropped
+  }
+
+  /** Puts policy and limits into force; flows that are forbidden now are returned. */
+  apply(policy: SandboxPolicy, once: readonly NetworkRule[]): Flow[] {
+    const limit: NicLimit | undefined = policy.limits.network.find(({ nic }) => nic === this.config.nic)
+    const { upBits = 0, downBits = 0, burstBytes = 0, delayMs = 0, lossPercent = 0 } = limit ?? {}
+    this.#up.set({ bits: upBits, burstBytes, delayMs, lossPercent })
+    this.#down.set({ bits: downBits, burstBytes, delayMs, lossPercent })
+    return this.policy.apply(policy, once)
+  }
+
+  /** Takes a frame of the guest that the policy has let pass on its way: false when limits see to the rest. */
+  passesAtOnce(flow: Flow | null, buffer: Buffer, at: number, end: number): boolean {
+    const rule = flow?.upShaper ?? null
+    if (rule === null && this.#up.isPlain) return true
+    this.#up.push(Buffer.from(buffer.subarray(at, end)), rule)
+    return false
+  }
+
+  /** Takes a frame for the guest that the policy has let pass. With a `run`, frames may be written together. */
+  deliver(flow: Flow | null, buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
+    const rule = flow?.downShaper ?? null
+    if (rule !== null || !this.#down.isPlain) {
+      this.#down.push(Buffer.from(buffer.subarray(at, end)), rule)
+      return
+    }
+    if (run === null || this.taps.length > 0) {
+      this.#out(buffer, at, end)
+      return
+    }
+    this.#countDown(end - at)
+    run.add(this, buffer, at, end)
+  }
+
+  /** Frames with their lengths before them, counted already. Whoever sends more than the guest takes waits. */
+  write(frames: Buffer, sender: Port | null): void {
+    if (this.#link.isFull) {
+      if (this.#stuck || sender === null) {
+        this.counters.dropped++
+        return
+      }
+      this.#holdBack(sender)
+    }
+    this.#link.write(frames)
+  }
+
+  /** For the gateway. */
+  send(frame: Buffer): boolean {
+    this.segment.fromGateway(this, frame)
+    return this.hasRoom()
+  }
+
+  /** A copy of somebody else's frame; false when it was dropped. */
+  sendMirrored(frame: Buffer): boolean {
+    if (!this.plugged || !this.#link.linked || !this.#link.hasRoom) return false
+    this.#countDown(frame.length)
+    this.#link.send(frame, 0, frame.length)
+    return true
+  }
+
+  hasRoom(): boolean {
+    return this.#link.hasRoom && this.#down.hasRoom()
+  }
+
+  onRoom(listener: () => void): () => void {
+    this.#roomListeners.add(listener)
+    return () => this.#roomListeners.delete(listener)
+  }
+
+  mayResolve(name: string): Verdict {
+    return this.policy.mayResolve(name)
+  }
+
+  mayLeadTo(name: string, address: number): boolean {
+    return this.policy.mayLeadTo(name, address)
+  }
+
+  pin(name: string, address: number, ttlSeconds: number): void {
+    this.policy.pins.add(name, address, ttlSeconds)
+  }
+
+  denied(what: { protocol: number; peer: number; port: number; name: string; rule: string; reason: string }): void {
+    const { protocol, peer, port, name, rule, reason } = what
+    this.note({ action: 'deny', direction: 'out', protocol, peer, peerName: name, port, rule, index: -1, reason })
+  }
+
+  note(facts: Omit<NoteFacts, 'domainId' | 'nic'>): void {
+    const { domainId, nic } = this.config
+    this.parts.notes.add({ ...facts, domainId, nic })
+  }
+
+  /** To be called a few times a second. */
+  tick(): void {
+    this.now = this.#clock.now()
+    this.policy.sweep()
+  }
+
+  close(): void {
+    this.#link.close()
+    this.#up.close()
+    this.#down.close()
+    this.policy.close()
+    this.#endStuckTimer?.()
+    this.#release()
+    this.#roomListeners.clear()
+  }
+
+  #fromGuest(buffer: Buffer, at: number, end: number): void {
+    const { counters, taps } = this
+    counters.upFrames++
+    counters.upBytes += end - at
+    if (end - at < ETHERNET_BYTES || end - at > FRAME_MOST) {
+      counters.unsupported++
+      return
+    }
+    if (!this.plugged) return
+    for (const tap of taps) if (tap.beforePolicy) tap.sent(buffer, at, end)
+    if (this.mirrors > 0) {
+      counters.dropped++
+      return
+    }
+    if (u16(buffer, at + 6) !== this.macHigh || u32(buffer, at + 8) !== this.macLow) {
+      counters.spoofed++
+      return
+    }
+    this.segment.fromGuest(this, buffer, at, end, this.#run)
+  }
+
+  #out(buffer: Buffer, at: number, end: number): void {
+    for (const tap of this.taps) if (!tap.beforePolicy) tap.received(buffer, at, end)
+    if (!this.plugged || this.#link.isFull) {
+      this.counters.dropped++
+      return
+    }
+    this.#countDown(end - at)
+    this.#link.send(buffer, at, end)
+  }
+
+  #countDown(bytes: number): void {
+    this.counters.downFrames++
+    this.counters.downBytes += bytes
+  }
+
+  #holdBack(sender: Port): void {
+    if (this.#waiting.has(sender)) return
+    this.#waiting.add(sender)
+    sender.#holds++
+    sender.#link.pause()
+    this.#endStuckTimer ??= this.#clock.later(STUCK_AFTER_MS, () => {
+      this.#endStuckTimer = null
+      this.#stuck = true
+      this.#release()
+    })
+  }
+
+  #drained(): void {
+    this.#stuck = false
+    this.#endStuckTimer?.()
+    this.#endStuckTimer = null
+    this.#release()
+    this.#tellRoom()
+  }
+
+  #release(): void {
+    for (const sender of this.#waiting) if (--sender.#holds === 0) sender.#link.resume()
+    this.#waiting.clear()
+  }
+
+  #tellRoom(): void {
+    if (this.hasRoom()) for (const listener of [...this.#roomListeners]) listener()
+  }
+}

@@ -1,0 +1,285 @@
+import { inBlock } from '../model/ipv4'
+import { TokenBucket } from '../throttle/token-bucket'
+import type { Clock } from './clock'
+import { denialReply } from './denial-reply'
+import type { Flow } from './flow-table'
+import type { FrameRun } from './frame-run'
+import { Reassembler } from './gateway-fragments'
+import type { Gateway } from './gateway'
+import { ETHERNET_BYTES, ETHERTYPE, IPV4_BYTES, PROTOCOL, readIpv4, u16, u32 } from './packet'
+import { flowOf, packetPorts, type PacketPorts } from './packet-ports'
+import type { PeerFacts } from './policy-verdict'
+import type { Port } from './port'
+
+const DHCP_SERVER = 67
+const DNS = 53
+const BROADCAST = 0xffff_ffff
+/** Frames to all that one port may send a second; one is many for those who get it. */
+const TO_ALL_PER_SECOND = 200
+/** What an address that is not the card's own is refused by. */
+const SPOOF_RULE = 'address lock'
+
+export interface SegmentOptions {
+  clock: Clock
+  /** '' for the network of the gateway. */
+  name: string
+  subnet: { address: number; bits: number }
+  gatewayMac: Uint8Array
+  /** Whether the gateway leads anywhere. */
+  uplink: boolean
+  /** The gateway sends to guests through `Port.send`. */
+  gateway: Gateway
+  /** Whether an address is one of this host's own. */
+  isHost(address: number): boolean
+}
+
+/**
+ * A virtual Ethernet. Every card's MAC and IPv4 address are known, so nothing is learned and nothing flooded: a frame
+ * goes to the one port that it is for, if the policies of both sides allow its flow. What is neither IPv4 nor ARP is
+ * not carried.
+ */
+export class Segment {
+  readonly gatewayAddress: number
+  readonly #lastAddress: number
+  readonly #gatewayHigh: number
+  readonly #gatewayLow: number
+  readonly #ports = new Set<Port>()
+  readonly #byMac = new Map<number, Port>()
+  readonly #byAddress = new Map<number, Port>()
+  readonly #domains = new Map<string, { name: string; group: string }>()
+  readonly #toAll = new WeakMap<Port, TokenBucket>()
+  readonly #fragments = new WeakMap<Port, Reassembler>()
+
+  constructor(readonly options: SegmentOptions) {
+    const { subnet, gatewayMac } = options
+    this.gatewayAddress = subnet.address + 1
+    this.#lastAddress = subnet.address + 2 ** (32 - subnet.bits) - 1
+    this.#gatewayHigh = u16(gatewayMac, 0)
+    this.#gatewayLow = u32(gatewayMac, 2)
+  }
+
+  get ports(): ReadonlySet<Port> {
+    return this.#ports
+  }
+
+  add(port: Port, domain: { name: string; group: string }): void {
+    this.#ports.add(port)
+    this.#byMac.set(macKey(port.macHigh, port.macLow), port)
+    this.#byAddress.set(port.address, port)
+    this.#domains.set(port.config.domainId, domain)
+  }
+
+  remove(port: Port): void {
+    this.#ports.delete(port)
+    const key = macKey(port.macHigh, port.macLow)
+    if (this.#byMac.get(key) === port) this.#byMac.delete(key)
+    if (this.#byAddress.get(port.address) === port) this.#byAddress.delete(port.address)
+    this.#fragments.get(port)?.clear()
+    this.options.gateway.forget(port)
+  }
+
+  rename(domainId: string, domain: { name: string; group: string }): void {
+    if (this.#domains.has(domainId)) this.#domains.set(domainId, domain)
+  }
+
+  /** What an address is, seen from any port. */
+  peerAt(address: number): Omit<PeerFacts, 'names'> {
+    const neighbour = this.#byAddress.get(address)
+    if (neighbour) {
+      return { address, place: 'neighbour', domain: this.#domains.get(neighbour.config.domainId) ?? null }
+    }
+    if (address === this.gatewayAddress || this.options.isHost(address)) return { address, place: 'host', domain: null }
+    return { address, place: this.#isInside(address) ? 'neighbour' : 'outside', domain: null }
+  }
+
+  /** What the gateway does for every guest. */
+  isService(protocol: number, peer: number, port: number): boolean {
+    if (peer !== this.gatewayAddress) return false
+    if (protocol === PROTOCOL.icmp) return true
+    if (protocol === PROTOCOL.udp && port === DHCP_SERVER) return true
+    return this.options.uplink && port === DNS && (protocol === PROTOCOL.udp || protocol === PROTOCOL.tcp)
+  }
+
+  /** Whether a frame comes from the gateway itself. */
+  isFromGateway(buffer: Buffer, at: number): boolean {
+    return u16(buffer, at + 6) === this.#gatewayHigh && u32(buffer, at + 8) === this.#gatewayLow
+  }
+
+  /** A frame that the card of `port` sends, with its own MAC address. */
+  fromGuest(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun): void {
+    const type = u16(buffer, at + 12)
+    if (type === ETHERTYPE.ipv4) this.#ipv4FromGuest(port, buffer, at, end, run)
+    else if (type === ETHERTYPE.arp) this.#arpFromGuest(port, buffer, at, end)
+    else port.counters.unsupported++
+  }
+
+  /** Takes a frame to whom it is for, its sender's policy having let it pass. */
+  forward(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
+    const high = u16(buffer, at)
+    const low = u32(buffer, at + 2)
+    if (high === this.#gatewayHigh && low === this.#gatewayLow) {
+      this.options.gateway.receive(port, buffer, at, end)
+      return
+    }
+    if ((high & 0x100) !== 0) {
+      for (const other of this.#ports) if (other !== port) this.#toNeighbour(port, other, buffer, at, end, null)
+      return
+    }
+    const target = this.#byMac.get(macKey(high, low))
+    if (target === undefined || target === port) port.counters.dropped++
+    else this.#toNeighbour(port, target, buffer, at, end, run)
+  }
+
+  /** A frame of the gateway for the guest behind `port`. */
+  fromGateway(port: Port, frame: Buffer): void {
+    const ports = packetPorts(frame, 0, frame.length)
+    const peer = ports ? u32(frame, ETHERNET_BYTES + 12) : 0
+    let flow: Flow | null = null
+    if (ports && (ports.protocol === PROTOCOL.tcp || ports.protocol === PROTOCOL.udp)) {
+      const { protocol, destination: guestPort, source: peerPort } = ports
+      flow = port.policy.flows.find(protocol, peer, guestPort, peerPort)
+      const isReplyless = protocol === PROTOCOL.tcp ? ports.begins : peerPort !== DHCP_SERVER
+      if (flow === null && isReplyless) flow = port.policy.beginForwarded(protocol, peer, guestPort, peerPort)
+      if (flow) {
+        countDown(flow, ports, port.now, frame.length)
+        if (!flow.allowed) return
+      }
+    }
+    for (const tap of port.taps) if (tap.beforePolicy) tap.received(frame, 0, frame.length)
+    port.deliver(flow, frame, 0, frame.length, null)
+  }
+
+  #ipv4FromGuest(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun): void {
+    const ip = at + ETHERNET_BYTES
+    if (end - ip < IPV4_BYTES) {
+      port.counters.unsupported++
+      return
+    }
+    const source = u32(buffer, ip + 12)
+    const destination = u32(buffer, ip + 16)
+    if (source !== port.address) {
+      if (source === 0 && destination === BROADCAST) this.options.gateway.receive(port, buffer, at, end)
+      else this.#spoofed(port, buffer, ip, destination)
+      return
+    }
+    if (((u16(buffer, ip + 6) & 0x3fff) as number) !== 0) {
+      this.#fragment(port, buffer, at, end, run)
+      return
+    }
+    const toAll = ((buffer[at] as number) & 1) === 1
+    if (toAll && !this.#mayTellAll(port)) return
+    if (toAll && (buffer[ip + 9] as number) === PROTOCOL.udp && this.#isDhcp(buffer, ip, end)) {
+      this.options.gateway.receive(port, buffer, at, end)
+      return
+    }
+    const ports = packetPorts(buffer, at, end)
+    if (ports === null) {
+      port.counters.unsupported++
+      return
+    }
+    const flow = flowOf(port, 'out', ports, destination)
+    if (flow === null) return
+    flow.upBytes += end - at
+    flow.lastAt = port.now
+    if (flow.direction === 'in') flow.answered = true
+    if (ports.ends) flow.closing = true
+    if (!flow.allowed) this.#refuse(port, flow, buffer, at, end)
+    else if (port.passesAtOnce(flow, buffer, at, end)) this.forward(port, buffer, at, end, run)
+  }
+
+  #toNeighbour(sender: Port, target: Port, buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
+    for (const tap of target.taps) if (tap.beforePolicy) tap.received(buffer, at, end)
+    const ports = packetPorts(buffer, at, end)
+    const flow = ports && flowOf(target, 'in', ports, sender.address)
+    if (!ports || !flow) return
+    countDown(flow, ports, target.now, end - at)
+    if (flow.allowed) target.deliver(flow, buffer, at, end, run)
+    else this.#refuse(target, flow, buffer, at, end, sender)
+  }
+
+  /** Notes a refusal by the policy of `port`, and tells the guest that sent the packet. */
+  #refuse(port: Port, flow: Flow, buffer: Buffer, at: number, end: number, sender = port): void {
+    port.policy.refuse(flow)
+    const answer = denialReply(buffer, at, end)
+    if (answer) sender.deliver(null, answer, 0, answer.length, null)
+  }
+
+  #arpFromGuest(port: Port, buffer: Buffer, at: number, end: number): void {
+    const arp = at + ETHERNET_BYTES
+    if (end - arp < 28) {
+      port.counters.unsupported++
+      return
+    }
+    const own = u16(buffer, arp + 8) === port.macHigh && u32(buffer, arp + 10) === port.macLow
+    const source = u32(buffer, arp + 14)
+    if (!own || (source !== port.address && source !== 0)) {
+      port.counters.spoofed++
+      return
+    }
+    if (((buffer[at] as number) & 1) === 1 && !this.#mayTellAll(port)) return
+    const wanted = u32(buffer, arp + 24)
+    if (wanted === port.address) return // asks whether anybody else has it: nobody can
+    const neighbour = this.#byAddress.get(wanted)
+    if (neighbour && neighbour !== port && this.#mayTalk(port, neighbour)) {
+      neighbour.deliver(null, buffer, at, end, null)
+      return
+    }
+    // whoever may not be reached looks as if it were there: what is sent to it is refused at once
+    this.options.gateway.receive(port, buffer, at, end)
+  }
+
+  #mayTalk(one: Port, other: Port): boolean {
+    return one.policy.mayTalk(other.address) && other.policy.mayTalk(one.address)
+  }
+
+  #fragment(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun): void {
+    const packet = readIpv4(buffer, at + ETHERNET_BYTES, end)
+    if (!packet) {
+      port.counters.unsupported++
+      return
+    }
+    const reassembler = this.#fragments.get(port) ?? new Reassembler(this.options.clock)
+    this.#fragments.set(port, reassembler)
+    const whole = reassembler.add(packet)
+    if (!whole) return
+    const frame = Buffer.concat([buffer.subarray(at, at + ETHERNET_BYTES), whole])
+    this.#ipv4FromGuest(port, frame, 0, frame.length, run)
+  }
+
+  #spoofed(port: Port, buffer: Buffer, ip: number, destination: number): void {
+    port.counters.spoofed++
+    const reason = 'The sender is not the address that the card was given.'
+    const protocol = buffer[ip + 9] as number
+    const facts = { action: 'deny', direction: 'out', peerName: '', port: 0, rule: SPOOF_RULE, index: -1 } as const
+    port.note({ ...facts, protocol, peer: destination, reason })
+  }
+
+  #mayTellAll(port: Port): boolean {
+    const bucket =
+      this.#toAll.get(port) ?? new TokenBucket(this.options.clock, TO_ALL_PER_SECOND * 8, TO_ALL_PER_SECOND)
+    this.#toAll.set(port, bucket)
+    if (bucket.take(1)) return true
+    port.counters.dropped++
+    return false
+  }
+
+  #isDhcp(buffer: Buffer, ip: number, end: number): boolean {
+    const udp = ip + ((buffer[ip] as number) & 15) * 4
+    return udp + 4 <= end && u16(buffer, udp + 2) === DHCP_SERVER
+  }
+
+  #isInside(address: number): boolean {
+    return inBlock(address, this.options.subnet) || address === BROADCAST || address >>> 28 === 14
+  }
+}
+
+function countDown(flow: Flow, ports: PacketPorts, now: number, bytes: number): void {
+  flow.downBytes += bytes
+  flow.lastAt = now
+  if (flow.direction === 'out') flow.answered = true
+  if (ports.ends) flow.closing = true
+}
+
+function macKey(high: number, low: number): number {
+  return high * 0x1_0000_0000 + low
+}
