@@ -3,12 +3,14 @@ import { AuditLog } from './audit'
 import { Database } from './database'
 import { DomainTable } from './domains'
 import { ImageTable } from './images'
+import { NetworkTables } from './networks'
 import { SettingsTable } from './settings'
 import { SnapshotTable } from './snapshots'
 import { TaskTable } from './tasks'
 
 export type { AuditEntry, AuditLevel } from './audit'
 export type { DamagedDomain, DomainRecord, StoredDomain } from './domains'
+export type { CaptureRecord, LeaseRecord, MirrorRecord } from './networks'
 export type { SnapshotRecord } from './snapshots'
 export type { TaskRecord } from './tasks'
 
@@ -20,6 +22,7 @@ export class Storage {
   readonly tasks: TaskTable
   readonly settings: SettingsTable
   readonly audit: AuditLog
+  readonly networks: NetworkTables
 
   private constructor(private readonly database: Database) {
     this.domains = new DomainTable(database)
@@ -28,6 +31,7 @@ export class Storage {
     this.tasks = new TaskTable(database)
     this.settings = new SettingsTable(database)
     this.audit = new AuditLog(database)
+    this.networks = new NetworkTables(database)
   }
 
   static async open(dataFolder: string): Promise<Storage> {

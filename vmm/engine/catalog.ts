@@ -10,7 +10,7 @@ export class EngineCatalog {
   readonly #engines: Map<EngineId, Engine>
 
   constructor(spawnGuest: SpawnGuest, folders: EngineFolders) {
-    const engines: Engine[] = [new EmbeddedEngine(spawnGuest), new QemuEngine(folders)]
+    const engines: Engine[] = [new EmbeddedEngine(spawnGuest, folders.run), new QemuEngine(folders)]
     this.#engines = new Map(engines.map((engine) => [engine.id, engine]))
   }
 

@@ -64,7 +64,7 @@ async function answer(request: GuestRequest): Promise<void> {
 async function perform(request: GuestRequest): Promise<unknown> {
   switch (request.type) {
     case 'start':
-      await host.start(request.spec)
+      await host.start(request.spec, request.frameLinks)
       return null
     case 'pause':
       host.pause()
@@ -76,6 +76,9 @@ async function perform(request: GuestRequest): Promise<unknown> {
       return await host.save(request.file, request.compress, request.layerCopy)
     case 'copy-layer':
       await host.copyLayer(request.to)
+      return null
+    case 'set-link':
+      host.nic.setLink(request.up)
       return null
     case 'counters':
       return host.counters()

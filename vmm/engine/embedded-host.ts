@@ -9,6 +9,7 @@ import { LayeredDisk } from './embedded-disk'
 import { copyLayer } from './embedded-layers'
 import { EmbeddedInput } from './embedded-input'
 import { ReadOnlyMedium } from './embedded-medium'
+import { EmbeddedNic } from './embedded-nic'
 import { MemoryGauge } from './embedded-memory-gauge'
 import { Pacer } from './embedded-pacer'
 import { AGENT_PORT, CONSOLE_PORT, CONSOLE_WINDOW, type FromGuest } from './embedded-protocol'
@@ -40,12 +41,15 @@ export class EmbeddedHost {
     newInput: () => new EmbeddedInput(this.#running(), this.#screen.framebuffer, () => this.#pacer.nudge()),
     send: (message) => this.send(message),
   })
+  readonly nic = new EmbeddedNic({
+    hold: (held) => (held ? this.#pacer.hold('network') : this.#pacer.release('network')),
+    nudge: () => this.#pacer.nudge(),
+  })
   #emulator: Emulator | null = null
   #disk: LayeredDisk | null = null
   #medium: ReadOnlyMedium | null = null
   #startedAt = 0
   #paused = false
-  #framesOut = 0
   #ninepBytes = 0
   #guestUsedBytes: number | null = null
   #consoleInFlight = 0
@@ -57,7 +61,7 @@ export class EmbeddedHost {
     this.#ports = [CONSOLE_PORT, AGENT_PORT].map((port) => new SerialBatch((bytes) => this.#serialOutput(port, bytes)))
   }
 
-  async start(spec: MachineSpec): Promise<void> {
+  async start(spec: MachineSpec, frameLinks: readonly string[]): Promise<void> {
     const reading = spec.resumeFrom === null ? Promise.resolve(null) : readState(spec.resumeFrom)
     const [disk] = spec.disks
     if (disk) {
@@ -70,6 +74,9 @@ export class EmbeddedHost {
     this.#catchReboot(emulator)
     this.#screen.attach(emulator)
     if (state) await restore(emulator, state)
+    const [card] = spec.nics
+    const [frameLink] = frameLinks
+    if (card && frameLink !== undefined) await this.nic.begin(emulator, card.mac, frameLink)
     this.#cpu.resync()
     this.#startedAt = performance.now()
     await emulator.run()
@@ -142,8 +149,8 @@ export class EmbeddedHost {
       ranMs: performance.now() - this.#startedAt - this.#pacer.heldMs(),
       haltedMs: this.#pacer.haltedMs,
       instructions: this.#cpu.instructions,
-      framesIn: 0,
-      framesOut: this.#framesOut,
+      framesIn: this.nic.framesIn,
+      framesOut: this.nic.framesOut,
       diskReadBytes: (this.#disk?.readBytes ?? 0) + (this.#medium?.readBytes ?? 0),
       diskWriteBytes: this.#disk?.writeBytes ?? 0,
       diskReadOps: (this.#disk?.readOps ?? 0) + (this.#medium?.readOps ?? 0),
@@ -169,6 +176,7 @@ export class EmbeddedHost {
   /** v86 asks the global setImmediate for every next step, and nothing else in this process does. */
   #takeOverSteps(): void {
     const schedule = (step: (argument: unknown) => void, argument: unknown) => {
+      this.nic.deliverWaiting()
       this.#pacer.schedule(() => step(argument))
     }
     globalThis.setImmediate = schedule as unknown as typeof globalThis.setImmediate
@@ -222,9 +230,6 @@ export class EmbeddedHost {
   #listen(emulator: Emulator): void {
     emulator.add_listener('serial0-output-byte', (byte) => this.#ports[CONSOLE_PORT]?.add(byte))
     emulator.add_listener('serial1-output-byte', (byte) => this.#ports[AGENT_PORT]?.add(byte))
-    emulator.add_listener('net0-send', () => {
-      this.#framesOut++
-    })
     const count9p = ([, bytes]: [string, number]) => {
       this.#ninepBytes += bytes
     }

@@ -42,7 +42,10 @@ export class EmbeddedMachine implements Machine {
   /** Why the process is about to end, recorded before it does: exit codes do not tell. */
   #intent: MachineEnd | null = null
 
-  constructor(private readonly process: GuestProcess) {
+  constructor(
+    private readonly process: GuestProcess,
+    readonly frameLinks: readonly string[],
+  ) {
     this.pid = process.pid
     this.console = this.#port(CONSOLE_PORT)
     this.agentPort = this.#port(AGENT_PORT)
@@ -60,7 +63,7 @@ export class EmbeddedMachine implements Machine {
 
   async start(spec: MachineSpec): Promise<void> {
     this.#diskId = spec.disks[0]?.id ?? ''
-    await this.#ask({ type: 'start', spec })
+    await this.#ask({ type: 'start', spec, frameLinks: this.frameLinks })
   }
 
   async pause(): Promise<void> {
@@ -114,6 +117,11 @@ export class EmbeddedMachine implements Machine {
 
   memoryNow(): Promise<null> {
     return Promise.resolve(null)
+  }
+
+  /** The engine has one card at most. */
+  async setLink(_nic: number, up: boolean): Promise<void> {
+    await this.#ask({ type: 'set-link', up })
   }
 
   resizeDisk(): Promise<void> {

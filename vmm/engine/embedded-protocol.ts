@@ -14,12 +14,13 @@ export const VIEWER_WINDOW = 1024 * 1024
 
 /** Requests carry a number that the reply repeats. */
 export type GuestRequest =
-  | { type: 'start'; seq: number; spec: MachineSpec }
+  | { type: 'start'; seq: number; spec: MachineSpec; frameLinks: readonly string[] }
   | { type: 'pause'; seq: number }
   | { type: 'resume'; seq: number }
   | { type: 'save'; seq: number; file: string; compress: boolean; layerCopy: string | null }
   | { type: 'copy-layer'; seq: number; to: string }
   | { type: 'counters'; seq: number }
+  | { type: 'set-link'; seq: number; up: boolean }
   /** Answered with a PNG file. */
   | { type: 'screenshot'; seq: number }
 

@@ -9,6 +9,7 @@ import { fileSource, rawSource, type BlockSource } from '../images/block-source'
 import type { DiskCondition, Engine, EngineVerdict, FileWork } from './engine'
 import type { MachineEnd } from './machine'
 import type { DiskSpec, MachineSpec } from './machine-spec'
+import { nicAddress, runFolder } from './run-folder'
 import type { SpawnGuest } from './guest-process'
 
 const BUILT_IN = { version: '', accelerators: [] }
@@ -30,7 +31,11 @@ export class EmbeddedEngine implements Engine {
     firmwares: ['bios'],
   }
 
-  constructor(private readonly spawn: SpawnGuest) {}
+  /** `run` is the folder for the sockets of machines. */
+  constructor(
+    private readonly spawn: SpawnGuest,
+    private readonly run: string,
+  ) {}
 
   /** The engine is part of the application; all it needs of the host is WebAssembly. */
   stateVersion(): Promise<string> {
@@ -109,7 +114,9 @@ export class EmbeddedEngine implements Engine {
   async start(spec: MachineSpec, signal?: AbortSignal): Promise<EmbeddedMachine> {
     await requireFiles(spec)
     if (signal?.aborted) throw cancelled()
-    const machine = new EmbeddedMachine(this.spawn())
+    const folder = await runFolder(this.run, spec.domainId)
+    const frameLinks = spec.nics.map((_, index) => nicAddress(folder, index))
+    const machine = new EmbeddedMachine(this.spawn(), frameLinks)
     const abort = () => void machine.kill()
     signal?.addEventListener('abort', abort)
     try {

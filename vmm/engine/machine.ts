@@ -47,6 +47,8 @@ export interface Machine {
   readonly agentPort: SerialPort
   /** Null for a machine without a screen. */
   readonly display: Display | null
+  /** Where each network card listens for the switch: a socket that carries frames with their lengths before them. */
+  readonly frameLinks: readonly string[]
   pause(): Promise<void>
   resume(): Promise<void>
   /**
@@ -72,6 +74,8 @@ export interface Machine {
   setMemory(memoryMiB: number): Promise<void>
   /** Memory that the guest has been left, MiB; null where it always has all. */
   memoryNow(): Promise<number | null>
+  /** Tells the guest whether the cable of a network card is in. */
+  setLink(nic: number, up: boolean): Promise<void>
   /** Grows a disk under the running guest. */
   resizeDisk(id: string, bytes: number): Promise<void>
   /** Puts another CD into a drive, or none. */

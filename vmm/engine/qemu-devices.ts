@@ -2,7 +2,8 @@ import { diskSource, fileSource, rawSource, type BlockSource } from '../images/b
 import type { BootDevice } from '../model/hardware'
 import type { MachineSpec } from './machine-spec'
 import type { OpenLayer } from './qemu-layer-record'
-import { blockdev, busOf, deviceOf, hasScreen, machineTypeOf, nicSocket, nodeOf, RUN_FILES } from './qemu-names'
+import { blockdev, busOf, deviceOf, hasScreen, machineTypeOf, nicDevice, nodeOf, RUN_FILES } from './qemu-names'
+import { nicSocket } from './run-folder'
 
 /** Ports of one AHCI controller. */
 const SATA_PORTS = 6
@@ -111,7 +112,7 @@ function disk(spec: MachineSpec, id: string, source: BlockSource, ports: Ports, 
 function networkCard(spec: MachineSpec, nic: MachineSpec['nics'][number], index: number): string[] {
   const fromNetwork = spec.bootOrder.includes('network')
   const options = [
-    `netdev=net${index},id=nic${index},mac=${nic.mac}`,
+    `netdev=net${index},id=${nicDevice(index)},mac=${nic.mac}`,
     // the boot program of a card that nothing boots from costs time, and need not be installed
     machineTypeOf(spec) === 'microvm' || fromNetwork ? '' : ',romfile=',
     bootIndex(spec, 'network', index === 0),

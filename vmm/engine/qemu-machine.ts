@@ -9,6 +9,7 @@ import type { QemuDisks } from './qemu-disks'
 import type { QemuLink } from './qemu-link'
 import type { QemuPort } from './qemu-port'
 import type { QemuProcess } from './qemu-process'
+import { nicDevice } from './qemu-names'
 import { writeState } from './qemu-state'
 import type { QmpEvent } from './qmp-commands'
 
@@ -24,6 +25,7 @@ export interface QemuMachineParts {
   agent: QemuPort
   display: Display | null
   disks: QemuDisks
+  frameLinks: readonly string[]
   accelerator: string
   /** Milliseconds since the Unix epoch. */
   startedAt: number
@@ -41,6 +43,7 @@ export class QemuMachine implements Machine {
   readonly console: SerialPort
   readonly agentPort: SerialPort
   readonly display: Display | null
+  readonly frameLinks: readonly string[]
   readonly ended: Promise<MachineEnd>
   readonly #counters: QemuCounters
   readonly #countListeners = new Set<(counters: Counters) => void>()
@@ -65,6 +68,7 @@ export class QemuMachine implements Machine {
     this.console = console
     this.agentPort = agent
     this.display = display
+    this.frameLinks = parts.frameLinks
     this.#counters = new QemuCounters(link, process.pid)
     link.onEvent((event) => this.#event(event))
     link.onReturn(() => void this.#catchUp())
@@ -150,6 +154,10 @@ export class QemuMachine implements Machine {
   async memoryNow(): Promise<number> {
     const { actual } = await this.#whileLive((link) => link.run('query-balloon', {}))
     return Math.max(0, Math.round(actual / MIB)) // the guest tells how much it gave up, and may tell more than it had
+  }
+
+  async setLink(nic: number, up: boolean): Promise<void> {
+    await this.#whileLive((link) => link.run('set_link', { name: nicDevice(nic), up }))
   }
 
   async resizeDisk(id: string, bytes: number): Promise<void> {

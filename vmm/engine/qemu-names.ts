@@ -13,9 +13,6 @@ export const RUN_FILES = {
   log: 'qemu.log',
 } as const
 
-/** The socket of a network card, in the folder that QEMU runs in: frames with a length of 32 bits before each. */
-export const nicSocket = (index: number): string => `net${index}.sock`
-
 /** The machine type that 'auto' stands for is a current PC. */
 export function machineTypeOf({ machineType }: MachineSpec): Exclude<MachineSpec['machineType'], 'auto'> {
   return machineType === 'auto' ? 'q35' : machineType
@@ -33,6 +30,7 @@ export function blockdev(name: string, source: BlockSource): string[] {
 
 /** Names of the QEMU objects that stand for a disk or a drive, by its id in the spec. */
 export const deviceOf = (id: string): string => `dev-${id}`
+export const nicDevice = (index: number): string => `nic${index}`
 export const nodeOf = (id: string): string => `node-${id}`
 /** The name of the node for a content file that a machine is moved to while it runs; QEMU takes 31 bytes. */
 export const overlayNode = (file: string): string => `over-${basename(file).slice(0, 24)}`

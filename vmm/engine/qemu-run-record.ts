@@ -12,6 +12,8 @@ const RunRecord = v.object({
   /** Milliseconds since the Unix epoch. */
   startedAt: v.number(),
   screen: v.boolean(),
+  /** How many network cards it has. */
+  nics: v.optional(v.number(), 0),
   disks: v.array(v.object({ id: v.string(), layer: v.string(), backend: v.string() })),
 })
 /** What a later main has to know of a machine to take it over. */

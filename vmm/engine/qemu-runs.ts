@@ -13,7 +13,7 @@ import { QemuMachine } from './qemu-machine'
 import { backendOf, hasScreen, RUN_FILES } from './qemu-names'
 import { QemuPort } from './qemu-port'
 import { machineUuid, QemuProcess } from './qemu-process'
-import { removeRunFolder, runFolder } from './qemu-run-folder'
+import { nicAddress, removeRunFolder, runFolder } from './run-folder'
 import { readRunRecord, writeRunRecord, type RunRecord } from './qemu-run-record'
 import { QemuScreen } from './qemu-screen'
 import { startFailure } from './qemu-start-failure'
@@ -57,6 +57,7 @@ export class QemuRuns {
         accelerator,
         startedAt: Date.now(),
         screen: hasScreen(spec),
+        nics: spec.nics.length,
         disks: spec.disks.map(({ id, layer }) => ({ id, layer, backend: backendOf(id, spec) })),
       }
       await writeRunRecord(folder, record)
@@ -172,6 +173,7 @@ export class QemuRuns {
       agent,
       display: record.screen ? new QemuScreen(folder, link) : null,
       disks,
+      frameLinks: Array.from({ length: record.nics }, (_, index) => nicAddress(folder, index)),
       accelerator: record.accelerator,
       startedAt: record.startedAt,
       onAcceleratorFailure: (reason) => {

@@ -53,6 +53,7 @@ export const QMP_REPLIES = {
   'job-dismiss': nothing,
   'job-cancel': nothing,
   screendump: nothing,
+  set_link: nothing,
 } as const
 
 interface SnapshotJob {
@@ -80,6 +81,7 @@ interface Arguments {
   'snapshot-load': SnapshotJob
   'job-dismiss': { id: string }
   'job-cancel': { id: string }
+  set_link: { name: string; up: boolean }
   screendump: { filename: string; format: 'png' }
 }
 

@@ -100,6 +100,33 @@ grep -q '^1: uart:[1-9]' /proc/tty/driver/serial || exec sleep 2147483647
 exec qemu-ga -m isa-serial -p /dev/ttyS1 -t /run > /dev/null 2>&1
 `
 
+/**
+ * Asks for an address on every card, anew even where there is one: the card may be a clone's, or plugged in elsewhere.
+ * The agent starts it once the guest has its own identity.
+ */
+const CONNECT = `#!/bin/sh
+for card in /sys/class/net/eth*; do
+  [ -e $card ] || continue
+  name=\${card##*/}
+  [ -r /run/$name.pid ] && read -r pid < /run/$name.pid && kill $pid
+  ip link set $name up
+  udhcpc -b -t 3 -T 1 -A 3 -i $name -p /run/$name.pid -x hostname:$(hostname) -s /usr/lib/vivarium/lease
+done > /dev/null 2>&1
+`
+
+/** As udhcpc calls it, with what it was told in variables. */
+const LEASE = `#!/bin/sh
+case $1 in
+  deconfig) ip addr flush dev $interface ;;
+  bound | renew)
+    ip addr flush dev $interface
+    ifconfig $interface $ip netmask $subnet
+    [ -z "$router" ] || route add default gw $router dev $interface
+    [ -z "$dns" ] || for server in $dns; do echo nameserver $server; done > /etc/resolv.conf
+    ;;
+esac
+`
+
 /** As qemu-ga calls it: shutdown -h {-P|-H|-r} +0 "reason". */
 const SHUTDOWN = `#!/bin/sh
 verb=poweroff
@@ -147,6 +174,8 @@ export function guestFiles(): CpioEntry[] {
     program('init', INIT),
     program('sbin/shutdown', SHUTDOWN),
     program('usr/lib/vivarium/agent', AGENT),
+    program('usr/lib/vivarium/connect', CONNECT),
+    program('usr/lib/vivarium/lease', LEASE),
     program('usr/lib/vivarium/renew', renewProgram()),
     // what mount tries when no type is given; their modules are loaded then
     text('etc/filesystems', 'ext4\niso9660\n'),

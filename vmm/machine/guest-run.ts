@@ -49,6 +49,7 @@ export class GuestRun {
   readonly #agentListeners = new Set<() => void>()
   readonly #stop = new AbortController()
   #found = false
+  #introduced = false
 
   private constructor(
     readonly machine: Machine,
@@ -104,6 +105,7 @@ export class GuestRun {
         .thaw()
         .catch(() => undefined) // an earlier main may have frozen it
     if (this.options.agent === 'own') await renewIdentity(this.#requireCommands(), this.options.identity)
+    this.#introduced = true
     this.#setAgent('ready')
   }
 
@@ -145,6 +147,17 @@ export class GuestRun {
     } finally {
       if (frozen) await this.#requireCommands().thaw()
     }
+  }
+
+  /** Whether the guest has its own identity, or never gets one from us: others may see it then. */
+  get isItself(): boolean {
+    return this.options.agent !== 'own' || this.#found || this.#introduced
+  }
+
+  /** Has the guest ask for its addresses, where it is made for that. */
+  async connect(): Promise<void> {
+    if (this.options.agent !== 'own' || this.agentState !== 'ready') return
+    await this.#requireCommands().exec('/usr/lib/vivarium/connect', [])
   }
 
   /** What the agent says of the network interfaces. */

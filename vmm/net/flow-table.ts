@@ -121,7 +121,5 @@ export class FlowTable {
 }
 
 function isOf(flow: Flow, protocol: number, peer: number, guestPort: number, peerPort: number): boolean {
-  return (
-    flow.guestPort === guestPort && flow.peerPort === peerPort && flow.peer === peer && flow.protocol === protocol
-  )
+  return flow.guestPort === guestPort && flow.peerPort === peerPort && flow.peer === peer && flow.protocol === protocol
 }

@@ -74,8 +74,11 @@ export class NetworkCaptures {
     }
     for (const port of wanted) {
       if (taps.has(port)) continue
-      const take = (buffer: Buffer, at: number, end: number): void => capture.frame(0, buffer, at, end, this.wallClock())
-      const received = whole ? (buffer: Buffer, at: number, end: number) => fromGateway(port, buffer, at) && take(buffer, at, end) : take
+      const take = (buffer: Buffer, at: number, end: number): void =>
+        capture.frame(0, buffer, at, end, this.wallClock())
+      const received = whole
+        ? (buffer: Buffer, at: number, end: number) => fromGateway(port, buffer, at) && take(buffer, at, end)
+        : take
       const tap: Tap = { beforePolicy: config.stage === 'before', sent: take, received }
       taps.set(port, tap)
       port.taps = [...port.taps, tap]

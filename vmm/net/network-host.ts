@@ -231,7 +231,9 @@ export class NetworkHost implements NetworkCommands {
   /** Ends what the gateway still does for flows that are forbidden now. */
   #cut(port: Port, forbidden: ReturnType<Port['apply']>): void {
     if (forbidden.length === 0) return
-    const keys = new Set(forbidden.map(({ protocol, peer, peerPort, guestPort }) => key(protocol, peer, peerPort, guestPort)))
+    const keys = new Set(
+      forbidden.map(({ protocol, peer, peerPort, guestPort }) => key(protocol, peer, peerPort, guestPort)),
+    )
     this.#segments
       .get(port.segment.options.name)
       ?.gateway.abort(port, (flow) => keys.has(key(flow.protocol, flow.peer, flow.port, flow.guestPort)))

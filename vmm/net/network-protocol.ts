@@ -119,6 +119,8 @@ export interface NetworkCommands {
   /** The busiest flows of a domain, at most `limit`. */
   flows(domainId: string, limit: number): FlowReport[]
   packets(captureId: string, after: number, limit: number): PacketSummary[]
+  /** Ends everything; resolves when captures are whole on disk. */
+  close(): Promise<void>
 }
 
 /** What the worker tells by itself. */

@@ -40,7 +40,6 @@ export interface SegmentOptions {
  */
 export class Segment {
   readonly gatewayAddress: number
-  readonly #lastAddress: number
   readonly #gatewayHigh: number
   readonly #gatewayLow: number
   readonly #ports = new Set<Port>()
@@ -53,7 +52,6 @@ export class Segment {
   constructor(readonly options: SegmentOptions) {
     const { subnet, gatewayMac } = options
     this.gatewayAddress = subnet.address + 1
-    this.#lastAddress = subnet.address + 2 ** (32 - subnet.bits) - 1
     this.#gatewayHigh = u16(gatewayMac, 0)
     this.#gatewayLow = u32(gatewayMac, 2)
   }

@@ -26,6 +26,15 @@ export async function runFolder(root: string, domainId: string): Promise<string>
   })
 }
 
+/** The socket of a network card: frames with a length of 32 bits before each. Its name in the machine's folder. */
+export const nicSocket = (index: number): string => `net${index}.sock`
+
+/** Where the switch finds a network card of the machine in `folder`. Windows has pipes of that kind outside of folders only. */
+export function nicAddress(folder: string, index: number): string {
+  if (process.platform !== 'win32') return path.join(folder, nicSocket(index))
+  return `\\\\.\\pipe\\vivarium-${hashOf(folder)}-${nicSocket(index)}`
+}
+
 /** Removes all that there is of a machine's folder. */
 export async function removeRunFolder(root: string, domainId: string): Promise<void> {
   const folder = path.join(root, domainId)
@@ -35,6 +44,9 @@ export async function removeRunFolder(root: string, domainId: string): Promise<v
 }
 
 function placeOf(folder: string): string {
-  const hash = createHash('sha256').update(folder).digest('hex').slice(0, 24)
-  return path.join(tmpdir(), `vivarium-run-${hash}`)
+  return path.join(tmpdir(), `vivarium-run-${hashOf(folder)}`)
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 24)
 }
