@@ -6,9 +6,10 @@ const entries = {
   headless: 'src-main/headless.ts',
   cli: 'src-main/cli.ts',
   guest: 'vmm/engine/embedded-guest.ts',
+  network: 'vmm/net/network-worker.ts',
 }
 
-/** What Node and Electron run: the application, its headless twin, the CLI and the guest process. */
+/** What Node and Electron run: the application, its headless twin, the CLI, the guest process and the network's thread. */
 export default defineConfig({
   build: {
     outDir: '.vite/build',

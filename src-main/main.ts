@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { app, type BrowserWindow, dialog, Menu, shell } from 'electron'
 import { toFailure } from '../vmm/model/errors'
 import { declareAppProtocol, serveAppProtocol } from './app-protocol'
-import { GUEST_ENTRY, UI_FOLDER } from './built-files'
+import { networkThread } from '../vmm/net/network'
+import { GUEST_ENTRY, UI_FOLDER, NETWORK_ENTRY } from './built-files'
 import { dataFolder } from './data-folder'
 import { becomeMain } from './instance'
 import { askToLeave, saveAll, unattended } from './leaving'
@@ -40,6 +41,7 @@ async function main(): Promise<void> {
   const services = await openServices({
     dataFolder: folder,
     spawnGuest: utilityGuests(GUEST_ENTRY),
+    spawnNetwork: networkThread(NETWORK_ENTRY),
     shell: {
       kind: 'electron',
       show: () => {

@@ -1,5 +1,6 @@
 import { forkGuests } from '../vmm/engine/guest-process'
-import { GUEST_ENTRY, UI_FOLDER } from './built-files'
+import { networkThread } from '../vmm/net/network'
+import { GUEST_ENTRY, NETWORK_ENTRY, UI_FOLDER } from './built-files'
 import { dataFolder } from './data-folder'
 import { becomeMain } from './instance'
 import { serveLocal } from './local-socket'
@@ -37,6 +38,7 @@ export async function runHeadless({ port, onDemand, tell = print }: HeadlessOpti
     const services = await openServices({
       dataFolder: folder,
       spawnGuest: forkGuests(GUEST_ENTRY),
+      spawnNetwork: networkThread(NETWORK_ENTRY),
       shell: { kind: onDemand ? 'headless' : 'browser', show: () => url },
     })
     closers.push(() => services.close())

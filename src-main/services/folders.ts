@@ -32,6 +32,11 @@ export class Folders {
     return path.join(this.root, 'run')
   }
 
+  /** Recordings of network traffic. */
+  get captures(): string {
+    return path.join(this.root, 'captures')
+  }
+
   /** Packages and builds that can be fetched again. */
   get cache(): string {
     return path.join(this.root, 'cache')
@@ -64,7 +69,7 @@ export class Folders {
   }
 
   async make(): Promise<void> {
-    for (const folder of [this.root, this.images, this.domains, this.uploads, this.cache, this.layers]) {
+    for (const folder of [this.root, this.images, this.domains, this.uploads, this.cache, this.layers, this.captures]) {
       await mkdir(folder, { recursive: true, mode: 0o700 })
     }
   }

@@ -16,6 +16,7 @@ import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
 import type { Lifecycle } from './lifecycle'
+import { makeNetworkHandlers, type NetworkHandlerParts } from './network-handlers'
 import type { Remover } from './remover'
 import type { Shell } from './services'
 import type { ClientSession } from './session'
@@ -25,12 +26,11 @@ import type { TaskService } from './tasks'
 import type { TrashService } from './trash'
 import type { UploadService } from './uploads'
 
-export interface HandlerParts {
+export interface HandlerParts extends NetworkHandlerParts {
   shell: Shell
   version: string
   folders: Folders
   engines: EngineCatalog
-  domains: DomainService
   lifecycle: Lifecycle
   snapshots: SnapshotService
   clones: CloneService
@@ -91,12 +91,18 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'domains.list': () => domains.views(),
     'domains.get': ({ id }) => domains.view(domains.get(id)),
     'domains.create': async ({ spec, ephemeral }, client) => {
+      parts.policies.requireEnforceable(spec.policy, spec.name)
       const domain = await domains.create(spec, ephemeral)
       if (ephemeral) client.ephemeral.add(domain.id)
       if (ephemeral && client.signal.aborted) await remover.destroy(domain)
       return domains.view(domain)
     },
-    'domains.update': async ({ id, patch }) => domains.view(await domains.update(id, patch)),
+    'domains.update': async ({ id, patch }) => {
+      const { name, group } = domains.get(id).record.spec
+      const domain = await domains.update(id, patch)
+      await parts.policies.follow(domain, { name, group })
+      return domains.view(domain)
+    },
     'domains.start': ({ id, cold }) => lifecycle.start(id, cold),
     'domains.pause': async ({ id }) => domains.view(await lifecycle.pause(id)),
     'domains.resume': async ({ id }) => domains.view(await lifecycle.resume(id)),
@@ -186,6 +192,8 @@ export function makeHandlers(parts: HandlerParts): Handlers {
 
     'settings.get': () => settings.get(),
     'settings.update': (change) => settings.update(change),
+
+    ...makeNetworkHandlers(parts),
   }
 }
 

@@ -6,8 +6,10 @@ import { toFailure, VmmError } from '../../vmm/model/errors'
 import { safeText } from '../../vmm/model/safe-text'
 import { EngineCatalog } from '../../vmm/engine/catalog'
 import { Storage } from '../../storage'
+import { AddressBook } from './addresses'
 import { BootSnapshots } from './boot-snapshots'
 import { Broadcast } from './broadcast'
+import { CaptureService } from './captures'
 import { CloneService } from './clones'
 import { ConsoleService } from './consoles'
 import { DiskService } from './disks'
@@ -21,6 +23,9 @@ import { makeHandlers, type Handlers } from './handlers'
 import { ImageService } from './images'
 import { Journal } from './journal'
 import { Lifecycle } from './lifecycle'
+import { MirrorService } from './mirrors'
+import { NetworkService } from './networks'
+import { PolicyService } from './policies'
 import { recover } from './recovery'
 import { Remover } from './remover'
 import type { Services, ServicesOptions, Session } from './services'
@@ -47,7 +52,7 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   }
 }
 
-async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders, storage: Storage): Promise<Services> {
+async function assemble({ spawnGuest, spawnNetwork, shell }: ServicesOptions, folders: Folders, storage: Storage): Promise<Services> {
   const broadcast = new Broadcast()
   const journal = new Journal(storage, broadcast)
   const tasks = new TaskService(storage, broadcast)
@@ -60,8 +65,17 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
   const consoles = new ConsoleService(domains)
   const displays = new DisplayService(domains)
   const execs = new ExecService(domains)
-  const remover = new Remover({ storage, folders, domains, engines, images })
-  const supervisor = new Supervisor({ domains, broadcast, journal, bootSnapshots, consoles, remover })
+  const addresses = new AddressBook(storage)
+  const networks = new NetworkService({ domains, addresses, broadcast, journal, spawnNetwork })
+  const policies = new PolicyService({ domains, addresses, networks, journal })
+  const mirrors = new MirrorService({ storage, domains, networks, journal })
+  const captures = new CaptureService({ storage, domains, folders, networks, journal })
+  const forgetNetworks = async (domainId: string) => {
+    networks.forget(domainId)
+    await mirrors.forget(domainId)
+  }
+  const remover = new Remover({ storage, folders, domains, engines, images, forgetNetworks })
+  const supervisor = new Supervisor({ domains, broadcast, journal, bootSnapshots, consoles, remover, networks })
   const lifecycle = new Lifecycle({ domains, engines, images, bootSnapshots, folders, journal, tasks }, supervisor)
   const snapshots = new SnapshotService({ storage, domains, engines, folders, journal, tasks, lifecycle })
   const clones = new CloneService({ domains, engines, folders, images, journal, snapshots, tasks })
@@ -73,6 +87,14 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
   await tasks.recover()
   await images.load()
   await domains.load()
+  await addresses.load()
+  await mirrors.load()
+  await captures.load()
+  networks.onReport = (report) => {
+    mirrors.take(report)
+    captures.take(report)
+  }
+  networks.onRestart = () => captures.lost()
   await recover({ storage, engines, folders, domains, images, journal, remover, supervisor })
 
   const handlers = makeHandlers({
@@ -96,6 +118,11 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
     journal,
     settings,
     remover,
+    addresses,
+    networks,
+    policies,
+    mirrors,
+    captures,
   })
   const clients = new Set<ClientSession>()
   let closed = false
@@ -157,6 +184,7 @@ async function assemble({ spawnGuest, shell }: ServicesOptions, folders: Folders
           .info(domain.id, 'domain.forced-off', `${domain.name} was forced off because Vivarium was closed.`)
           .catch(report)
       }
+      await networks.network.close()
       await storage.close()
     },
   }

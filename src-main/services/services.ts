@@ -1,5 +1,6 @@
 import type { ContractEvent, Envelope } from '../contract'
 import type { SpawnGuest } from '../../vmm/engine/guest-process'
+import type { SpawnNetwork } from '../../vmm/net/network'
 
 /** What the services need to know of the shell they run in. */
 export interface Shell {
@@ -12,6 +13,7 @@ export interface ServicesOptions {
   /** Absolute path of the folder that holds everything Vivarium keeps; made when missing, mode 0700. */
   dataFolder: string
   spawnGuest: SpawnGuest
+  spawnNetwork: SpawnNetwork
   shell: Shell
 }
 

@@ -8,6 +8,7 @@ import type { ConsoleService } from './consoles'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import type { Journal } from './journal'
+import type { NetworkService } from './networks'
 import type { Remover } from './remover'
 
 /** A guest that reboots this soon after its start, milliseconds … */
@@ -22,6 +23,7 @@ export interface SupervisorParts {
   bootSnapshots: BootSnapshots
   consoles: ConsoleService
   remover: Remover
+  networks: NetworkService
 }
 
 /** Watches running machines: their load, their agent coming up, and their end. */
@@ -35,7 +37,7 @@ export class Supervisor {
 
   /** From now on `run` is the run of `domain`, until it ends. */
   watch(domain: Domain, run: GuestRun): void {
-    const { domains, broadcast, consoles } = this.parts
+    const { domains, broadcast, consoles, networks } = this.parts
     domain.run = run
     domain.forgetCounters()
     run.machine.onCounters((counters) => {
@@ -55,18 +57,20 @@ export class Supervisor {
       consoles.applySize(domain)
     })
     if (run.agentState === 'ready') consoles.applySize(domain)
+    void follow(this.#attach(domain, run))
     domain.ending = follow(run.ended.then((end) => this.#ended(domain, run, end)))
   }
 
   /** When a booting guest answers: keeps a boot snapshot if one is wanted, then gives it its own identity. */
   awaitBoot(domain: Domain, run: GuestRun, place: { machine: string; console: string } | null): void {
-    const { bootSnapshots, journal } = this.parts
+    const { bootSnapshots, journal, networks } = this.parts
     if (this.#awaited.has(run)) return
     this.#awaited.add(run)
     const boot = async () => {
       if (!(await run.booted())) return
       if (place && !run.touched) await bootSnapshots.keep(domain, run, place).catch(warn)
       await run.introduce()
+      await networks.introduce(domain, run)
     }
     const warn = async (error: unknown) => {
       if (domain.run !== run) return
@@ -81,6 +85,18 @@ export class Supervisor {
         .catch(warn)
         .finally(() => this.#awaited.delete(run)),
     )
+  }
+
+  /** A network that cannot be had costs the guest its network, not its life. */
+  async #attach(domain: Domain, run: GuestRun): Promise<void> {
+    try {
+      await this.parts.networks.attach(domain, run)
+      if (run.agentState === 'ready') await this.parts.networks.introduce(domain, run)
+    } catch (error) {
+      if (domain.run !== run) return
+      const { message } = asVmmError(error, `connect ${domain.name} to its networks`)
+      await this.parts.journal.warning(domain.id, 'network.trouble', message)
+    }
   }
 
   async #readMemory(domain: Domain, run: GuestRun): Promise<void> {
@@ -100,8 +116,9 @@ export class Supervisor {
 
   async #ended(domain: Domain, run: GuestRun, end: MachineEnd): Promise<void> {
     if (domain.run !== run) return
-    const { domains, journal } = this.parts
+    const { domains, journal, networks } = this.parts
     domain.run = null
+    await networks.detach(domain.id)
     domain.forgetCounters()
     domain.startedInstantly = false
     domain.memoryNowMiB = null

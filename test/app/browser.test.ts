@@ -4,6 +4,7 @@ import { beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { serveBrowsers } from '../../src-main/server'
 import { openServices } from '../../src-main/services'
 import { forkGuests } from '../../vmm/engine/guest-process'
+import { networkThread } from '../../vmm/net/network'
 import { launchChromium, noChromium } from '../support/chromium'
 import { temporaryFolder } from '../support/temporary-folder'
 
@@ -18,6 +19,7 @@ async function serve(): Promise<string> {
   const services = await openServices({
     dataFolder: temporaryFolder(),
     spawnGuest: forkGuests(resolve('.vite/build/guest.js')),
+    spawnNetwork: networkThread(resolve('.vite/build/network.js')),
     shell: { kind: 'browser', show: () => '' },
   })
   const server = await serveBrowsers({ services, uiFolder: resolve('.vite/renderer'), port: 0 })

@@ -11,6 +11,7 @@ import type {
 import { VmmError } from '../../src-main/contract'
 import { openServices, type Services } from '../../src-main/services'
 import { forkGuests } from '../../vmm/engine/guest-process'
+import { networkThread } from '../../vmm/net/network'
 
 export type Call = <N extends CallName>(name: N, args: CallArgs<N>) => Promise<CallResult<N>>
 
@@ -26,6 +27,7 @@ export async function openVivarium(dataFolder: string, topics: Topic[] = ['domai
   const services = await openServices({
     dataFolder,
     spawnGuest: forkGuests(path.resolve('.vite/build/guest.js')),
+    spawnNetwork: networkThread(path.resolve('.vite/build/network.js')),
     shell: { kind: 'headless', show: () => '' },
   })
   const events: ContractEvent[] = []

@@ -1,9 +1,8 @@
-import { networkInterfaces } from 'node:os'
 import { toFailure } from '../model/errors'
-import { parseAddress } from '../model/ipv4'
 import { forwardKey, GATEWAY_NETWORK, type Forward } from '../model/network'
 import type { Clock } from './clock'
 import { Gateway } from './gateway'
+import { hostAddresses } from './host-addresses'
 import type { OpenForward } from './gateway-forward'
 import { NetworkCaptures } from './network-captures'
 import { NetworkMirrors } from './network-mirrors'
@@ -240,8 +239,7 @@ export class NetworkHost implements NetworkCommands {
   }
 
   #findHostAddresses(): void {
-    const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])
-    this.#hostAddresses = new Set(addresses.map(({ address }) => parseAddress(address)).filter((each) => each !== null))
+    this.#hostAddresses = hostAddresses()
   }
 }
 

@@ -21,8 +21,17 @@ const RESTART_AFTER_MS = 100
 /** The memory that the worker may take before it is ended and started anew, MiB. */
 const MEMORY_MIB = 1024
 
+/** What is used of a worker thread. */
+export interface NetworkThread {
+  postMessage(message: unknown): void
+  on(event: 'message', receive: (message: unknown) => void): unknown
+  on(event: 'error', failed: (error: Error) => void): unknown
+  on(event: 'exit', ended: () => void): unknown
+  terminate(): Promise<unknown>
+}
+
 /** Starts the worker. Each shell knows where the build has put it. */
-export type SpawnNetwork = () => Worker
+export type SpawnNetwork = () => NetworkThread
 
 /** The network's worker from the file that the build has made of network-worker.ts. */
 export function networkThread(entryFile: string): SpawnNetwork {
@@ -50,7 +59,7 @@ export class Network {
   readonly #forwards = new Map<string, readonly Forward[]>()
   readonly #mirrors = new Map<string, MirrorConfig>()
   #dnsServers: readonly string[] = []
-  #worker: Worker | null = null
+  #worker: NetworkThread | null = null
   #remote: Remote | null = null
   #closed = false
   /** Denials are numbered on over restarts. */
