@@ -82,10 +82,8 @@ export class AddressBook {
   }
 
   /** The guest was given its address. */
-  async setLeasedAt(domainId: string, nic: number, segment: string, leasedAt: number): Promise<void> {
-    const lease = this.find(domainId, nic, segment)
-    if (!lease) return
-    lease.leasedAt = leasedAt
+  async setLeasedAt(lease: LeaseRecord): Promise<void> {
+    this.#leases.set(keyOf(lease), lease)
     await this.storage.networks.setLeasedAt(lease)
   }
 

@@ -55,7 +55,8 @@ export class CaptureService {
   /** The network's worker has ended, and its captures with it. */
   async lost(): Promise<void> {
     for (const record of this.#captures.values()) {
-      if (record.endedAt === null) await this.#end(record, this.#running.get(record.id) ?? null, 'The network had failed.')
+      if (record.endedAt === null)
+        await this.#end(record, this.#running.get(record.id) ?? null, 'The network had failed.')
     }
   }
 

@@ -52,7 +52,11 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   }
 }
 
-async function assemble({ spawnGuest, spawnNetwork, shell }: ServicesOptions, folders: Folders, storage: Storage): Promise<Services> {
+async function assemble(
+  { spawnGuest, spawnNetwork, shell }: ServicesOptions,
+  folders: Folders,
+  storage: Storage,
+): Promise<Services> {
   const broadcast = new Broadcast()
   const journal = new Journal(storage, broadcast)
   const tasks = new TaskService(storage, broadcast)

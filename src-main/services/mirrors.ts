@@ -63,7 +63,11 @@ export class MirrorService {
     this.#mirrors.set(mirror.id, mirror)
     await this.#tell(mirror)
     const [from, to] = [this.parts.domains.get(source.id).name, this.parts.domains.get(target.id).name]
-    await this.parts.journal.info(source.id, 'mirror.added', `What goes over the network of ${from} is copied to ${to}.`)
+    await this.parts.journal.info(
+      source.id,
+      'mirror.added',
+      `What goes over the network of ${from} is copied to ${to}.`,
+    )
     this.parts.networks.publish('')
     const view = this.#view(mirror)
     if (!view) throw new VmmError('not-found', 'A domain of the mirror is gone.')

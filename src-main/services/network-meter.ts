@@ -53,7 +53,7 @@ export class NetworkMeter {
   }
 
   #sample(domainId: string, { at, ports }: NetworkReport, nics: number): NetworkSampleView | null {
-    const meter = this.#meters.get(domainId) ?? { at: 0, last: new Map(), rates: new Map(), samples: [] }
+    const meter = this.#meters.get(domainId) ?? newMeter()
     this.#meters.set(domainId, meter)
     if (at - meter.at < SAMPLE_EVERY_MS) return null
     const seconds = (at - meter.at) / 1000
@@ -75,6 +75,10 @@ export class NetworkMeter {
     if (meter.samples.length > SAMPLES) meter.samples.shift()
     return sample
   }
+}
+
+function newMeter(): Meter {
+  return { at: 0, last: new Map(), rates: new Map(), samples: [] }
 }
 
 function domainOf({ id }: PortReport): string {

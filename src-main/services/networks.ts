@@ -238,9 +238,11 @@ export class NetworkService {
 
   /** A segment is there as long as a card is on it. */
   async #forgetUnused(segment: string): Promise<void> {
-    const used = this.parts.domains.all().some(({ record }) =>
-      record.spec.nics.some((_, nic) => segmentOf(connectionOf(record.spec.connections, nic)) === segment),
-    )
+    const used = this.parts.domains
+      .all()
+      .some(({ record }) =>
+        record.spec.nics.some((_, nic) => segmentOf(connectionOf(record.spec.connections, nic)) === segment),
+      )
     if (!used) await this.parts.addresses.forgetSegment(segment)
   }
 
@@ -255,9 +257,10 @@ export class NetworkService {
     for (const { id: portId, leasedAt } of report.ports) {
       const [id = '', nic = ''] = portId.split('/')
       const domain = domains.all().find((each) => each.id === id)
-      const lease = domain && addresses.find(id, Number(nic), segmentOf(connectionOf(domain.record.spec.connections, Number(nic))))
+      const lease =
+        domain && addresses.find(id, Number(nic), segmentOf(connectionOf(domain.record.spec.connections, Number(nic))))
       if (!lease || leasedAt === 0 || lease.leasedAt === leasedAt) continue
-      addresses.setLeasedAt(lease, leasedAt).catch(complain)
+      addresses.setLeasedAt({ ...lease, leasedAt }).catch(complain)
       this.publish(id)
     }
     this.onReport(report)

@@ -3,7 +3,7 @@ import { parseOrRefuse } from '../../vmm/model/domain'
 import { VmmError } from '../../vmm/model/errors'
 import { parseAddress } from '../../vmm/model/ipv4'
 import { connectionOf, GATEWAY_SUBNET } from '../../vmm/model/network'
-import { EMPTY_POLICY, NetworkRuleSchema, type NetworkRule, type SandboxPolicy } from '../../vmm/model/policy'
+import { EMPTY_POLICY, NetworkRuleSchema, type SandboxPolicy } from '../../vmm/model/policy'
 import { missingPeers, renamePeer, type PolicyRemark } from '../../vmm/model/policy-domains'
 import { PolicyQuestionSchema } from '../../vmm/model/policy-question'
 import { parsePolicyText, policyText } from '../../vmm/model/policy-text'
@@ -69,7 +69,11 @@ export class PolicyService {
       if (!(error instanceof VmmError)) throw error
       const { path, line, column } = error.context
       const message = `${error.message} ${error.hint}`.trim()
-      return { policy: null, fault: { path: textOf(path), message, line: numberOf(line), column: numberOf(column) }, warnings: [] }
+      return {
+        policy: null,
+        fault: { path: textOf(path), message, line: numberOf(line), column: numberOf(column) },
+        warnings: [],
+      }
     }
   }
 
@@ -86,7 +90,12 @@ export class PolicyService {
     const domain = this.parts.domains.get(id)
     const asked = parseOrRefuse(PolicyQuestionSchema, question, 'question')
     const { rules } = (policy ?? domain.record.spec.policy).network
-    const { action, rule, index, logged, sentence } = explain(rules, asked, this.#near(domain), this.parts.networks.once(id))
+    const { action, rule, index, logged, sentence } = explain(
+      rules,
+      asked,
+      this.#near(domain),
+      this.parts.networks.once(id),
+    )
     return { action, rule, index, logged: [...logged], sentence }
   }
 
@@ -96,7 +105,9 @@ export class PolicyService {
     domain.requireRun()
     const denial = this.parts.networks.denials.find(id, seq)
     if (!denial) {
-      throw new VmmError('not-found', 'That refusal is too long ago.', { hint: 'Let the guest try again, or edit the rule.' })
+      throw new VmmError('not-found', 'That refusal is too long ago.', {
+        hint: 'Let the guest try again, or edit the rule.',
+      })
     }
     const { direction, protocol, peer, peerName, port } = denial
     const hasPort = (protocol === 'tcp' || protocol === 'udp') && port > 0

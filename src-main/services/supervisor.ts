@@ -37,7 +37,7 @@ export class Supervisor {
 
   /** From now on `run` is the run of `domain`, until it ends. */
   watch(domain: Domain, run: GuestRun): void {
-    const { domains, broadcast, consoles, networks } = this.parts
+    const { domains, broadcast, consoles } = this.parts
     domain.run = run
     domain.forgetCounters()
     run.machine.onCounters((counters) => {

@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest'
 import { openServices } from '../../src-main/services'
 import { Storage } from '../../storage'
 import type { ImageRecord } from '../../vmm/model/image'
+import { networkInProcess } from './network-in-process'
 import { ScriptedGuest, type GuestScript } from './scripted-guest'
 import { temporaryFolder } from './temporary-folder'
 import { finish, newClient, until, type Call, type TestVivarium } from './vivarium'
@@ -70,6 +71,7 @@ export async function openScripted(script: GuestScript = {}, folder?: string): P
       guests.push(guest)
       return guest
     },
+    spawnNetwork: networkInProcess,
     shell: { kind: 'headless', show: () => '' },
   })
   let closing: Promise<void> | null = null
