@@ -46,7 +46,7 @@ export class CaptureService {
   take({ captures }: NetworkReport): void {
     for (const report of captures) {
       const record = this.#captures.get(report.id)
-      if (!record || record.endedAt !== null) continue
+      if (record?.endedAt !== null) continue
       this.#running.set(report.id, report)
       if (!report.running) void this.#stopEnded(record).catch(tell)
     }

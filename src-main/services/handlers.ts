@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { homedir } from 'node:os'
-import type { AppView, CallName, CallResult, CheckedArgs, EngineView, InterfaceView } from '../contract'
+import type { AppView, EngineView, InterfaceView } from '../contract'
 import { starterAvailability } from '../../vmm/images/starter'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import type { CloneService } from './clones'
@@ -11,6 +11,7 @@ import type { ConsoleService } from './consoles'
 import type { DisplayService } from './displays'
 import type { ExecService } from './execs'
 import type { ExportService } from './exports'
+import type { Handlers } from './call-handlers'
 import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
@@ -18,7 +19,6 @@ import type { Lifecycle } from './lifecycle'
 import { makeNetworkHandlers, type NetworkHandlerParts } from './network-handlers'
 import type { Remover } from './remover'
 import type { Shell } from './services'
-import type { ClientSession } from './session'
 import type { SettingsService } from './settings'
 import type { SnapshotService } from './snapshots'
 import type { TaskService } from './tasks'
@@ -45,11 +45,6 @@ export interface HandlerParts extends NetworkHandlerParts {
   journal: Journal
   settings: SettingsService
   remover: Remover
-}
-
-/** One handler a call; a missing one does not compile. */
-export type Handlers = {
-  [N in CallName]: (args: CheckedArgs<N>, client: ClientSession) => CallResult<N> | Promise<CallResult<N>>
 }
 
 const DONE = {}

@@ -1,23 +1,30 @@
-import type { Port } from './port'
-
 /** The length before each frame, bytes. */
 const LENGTH_BYTES = 4
+
+/** Where frames go, and who may have to wait because of that. */
+export interface FrameEnd {
+  /** Frames with their lengths before them, counted already. `sender` waits when no more is taken. */
+  write(frames: Buffer, sender: FrameEnd | null): void
+  /** Holds its own frames back, until `release` was called as often. */
+  hold(): void
+  release(): void
+}
 
 /**
  * Frames for one port that lie one after another in a chunk, lengths included: they are written as they came, with one
  * write and without a copy.
  */
 export class FrameRun {
-  #target: Port | null = null
+  #target: FrameEnd | null = null
   #buffer: Buffer | null = null
   #from = 0
   #end = 0
 
   /** `sender` is who waits when the target takes no more. */
-  constructor(private readonly sender: Port) {}
+  constructor(private readonly sender: FrameEnd) {}
 
   /** Adds the frame in [at, end) of `buffer`, its length lying before it. */
-  add(target: Port, buffer: Buffer, at: number, end: number): void {
+  add(target: FrameEnd, buffer: Buffer, at: number, end: number): void {
     if (target === this.#target && buffer === this.#buffer && at - LENGTH_BYTES === this.#end) {
       this.#end = end
       return

@@ -45,7 +45,7 @@ export class NetworkCaptures {
     for (const held of this.#held.values()) {
       const { source } = held.config
       const wanted = [...this.ports.values()].filter((port) =>
-        'port' in source ? port.id === source.port : port.segment.options.name === source.segment,
+        'port' in source ? port.id === source.port : port.segment.name === source.segment,
       )
       this.#tap(held, wanted)
     }

@@ -75,7 +75,7 @@ export class NetworkHost implements NetworkCommands {
     this.#domains.set(domainId, config)
     for (const port of this.#portsOf(domainId)) {
       this.#cut(port, port.apply(config.policy, config.once))
-      port.segment.rename(domainId, { name, group })
+      this.#segmentOf(port)?.rename(domainId, { name, group })
     }
     if (before?.name !== name || before.group !== group) this.#decideAnew(domainId)
   }
@@ -92,7 +92,7 @@ export class NetworkHost implements NetworkCommands {
     const domain = this.#domains.get(config.domainId)
     if (!place || !domain) throw new Error(`The port ${config.id} has no segment or no domain.`)
     const known = this.#ports.get(config.id)
-    if (known && known.segment === place.segment && known.config.path === config.path) {
+    if (known?.segment === place.segment && known.config.path === config.path) {
       known.plugged = config.plugged
       return
     }
@@ -111,7 +111,7 @@ export class NetworkHost implements NetworkCommands {
     const port = this.#ports.get(id)
     if (!port) return
     this.#ports.delete(id)
-    port.segment.remove(port)
+    this.#segmentOf(port)?.remove(port)
     port.close()
     this.#mirrors.settle()
     this.#captures.settle()
@@ -127,7 +127,7 @@ export class NetworkHost implements NetworkCommands {
       open.delete(key)
       await forward.close()
     }
-    const port = this.#portsOf(domainId).find(({ segment }) => segment.options.name === GATEWAY_NETWORK)
+    const port = this.#portsOf(domainId).find(({ segment }) => segment.name === GATEWAY_NETWORK)
     const gateway = this.#segments.get(GATEWAY_NETWORK)?.gateway
     const reports: ForwardReport[] = []
     if (!port || !gateway) return reports
@@ -216,6 +216,10 @@ export class NetworkHost implements NetworkCommands {
     await this.#captures.close()
   }
 
+  #segmentOf(port: Port): Segment | undefined {
+    return this.#segments.get(port.segment.name)?.segment
+  }
+
   #portsOf(domainId: string): Port[] {
     return [...this.#ports.values()].filter((port) => port.config.domainId === domainId)
   }
@@ -234,7 +238,7 @@ export class NetworkHost implements NetworkCommands {
       forbidden.map(({ protocol, peer, peerPort, guestPort }) => key(protocol, peer, peerPort, guestPort)),
     )
     this.#segments
-      .get(port.segment.options.name)
+      .get(port.segment.name)
       ?.gateway.abort(port, (flow) => keys.has(key(flow.protocol, flow.peer, flow.port, flow.guestPort)))
   }
 

@@ -1,6 +1,6 @@
 import type { Flow } from './flow-table'
 import { ETHERNET_BYTES, IPV4_BYTES, PROTOCOL, u16 } from './packet'
-import type { Port } from './port'
+import type { PortPolicy } from './port-policy'
 
 /** What tells to which flow a packet belongs. */
 export interface PacketPorts {
@@ -67,14 +67,14 @@ export function packetPorts(buffer: Buffer, at: number, end: number): PacketPort
   return read
 }
 
-/** The flow of a packet between the guest of `port` and `peer`, begun when there is none; null for what has none. */
-export function flowOf(port: Port, direction: 'out' | 'in', ports: PacketPorts, peer: number): Flow | null {
+/** The flow of a packet between the guest that `policy` is for and `peer`, begun when there is none; null for what has none. */
+export function flowOf(policy: PortPolicy, direction: 'out' | 'in', ports: PacketPorts, peer: number): Flow | null {
   const { protocol, source, destination, begins } = ports
   const guestPort = direction === 'out' ? source : destination
   const peerPort = direction === 'out' ? destination : source
-  const known = port.policy.flows.find(protocol, peer, guestPort, peerPort)
+  const known = policy.flows.find(protocol, peer, guestPort, peerPort)
   if (known) return known
   // an answer to nothing, or an error about something else
   if (protocol === PROTOCOL.icmp && !begins) return null
-  return port.policy.begin(direction, begins, protocol, peer, guestPort, peerPort)
+  return policy.begin(direction, begins, protocol, peer, guestPort, peerPort)
 }

@@ -7,10 +7,9 @@ import { Lane } from './lane'
 import type { NoteFacts, Notes } from './notes'
 import { ETHERNET_BYTES, FRAME_MOST, macBytes, u16, u32 } from './packet'
 import { PortPolicy } from './port-policy'
-import { FrameRun } from './frame-run'
-import type { Segment } from './segment'
+import { FrameRun, type FrameEnd } from './frame-run'
 import type { Tap } from './tap'
-import type { Verdict } from './policy-verdict'
+import type { PeerFacts, Verdict } from './policy-verdict'
 
 /** How long a guest that takes nothing may hold others back before what is sent to it is dropped, milliseconds. */
 const STUCK_AFTER_MS = 2000
@@ -29,6 +28,21 @@ export interface PortConfig {
   plugged: boolean
 }
 
+/** The segment, as a port needs it. */
+export interface PortSegment {
+  /** '' is the network of the gateway. */
+  readonly name: string
+  peerAt(address: number): Omit<PeerFacts, 'names'>
+  isService(protocol: number, peer: number, port: number): boolean
+  isFromGateway(buffer: Buffer, at: number): boolean
+  /** A frame that the card sends, with its own MAC address. */
+  fromGuest(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun): void
+  /** Takes a frame to whom it is for, its sender's policy having let it pass. */
+  forward(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun | null): void
+  /** A frame of the gateway for the guest. */
+  fromGateway(port: Port, frame: Buffer): void
+}
+
 export interface PortCounters {
   upFrames: number
   upBytes: number
@@ -42,7 +56,7 @@ export interface PortCounters {
 }
 
 /** A network card's place on its segment. */
-export class Port implements GatewayClient {
+export class Port implements GatewayClient, FrameEnd {
   readonly id: string
   readonly mac: Uint8Array
   /** The MAC address in two numbers, for comparing. */
@@ -74,7 +88,7 @@ export class Port implements GatewayClient {
   readonly #run = new FrameRun(this)
   readonly #roomListeners = new Set<() => void>()
   /** Ports that this one holds back. */
-  readonly #waiting = new Set<Port>()
+  readonly #waiting = new Set<FrameEnd>()
   /** How many others hold this one back. */
   #holds = 0
   #stuck = false
@@ -82,7 +96,7 @@ export class Port implements GatewayClient {
 
   constructor(
     readonly config: PortConfig,
-    readonly segment: Segment,
+    readonly segment: PortSegment,
     private readonly parts: { clock: Clock; notes: Notes },
   ) {
     const { clock } = parts
@@ -153,8 +167,7 @@ export class Port implements GatewayClient {
     run.add(this, buffer, at, end)
   }
 
-  /** Frames with their lengths before them, counted already. Whoever sends more than the guest takes waits. */
-  write(frames: Buffer, sender: Port | null): void {
+  write(frames: Buffer, sender: FrameEnd | null): void {
     if (this.#link.isFull) {
       if (this.#stuck || sender === null) {
         this.counters.dropped++
@@ -163,6 +176,14 @@ export class Port implements GatewayClient {
       this.#holdBack(sender)
     }
     this.#link.write(frames)
+  }
+
+  hold(): void {
+    if (this.#holds++ === 0) this.#link.pause()
+  }
+
+  release(): void {
+    if (--this.#holds === 0) this.#link.resume()
   }
 
   /** For the gateway. */
@@ -222,7 +243,7 @@ export class Port implements GatewayClient {
     this.#down.close()
     this.policy.close()
     this.#endStuckTimer?.()
-    this.#release()
+    this.#releaseAll()
     this.#roomListeners.clear()
   }
 
@@ -262,15 +283,14 @@ export class Port implements GatewayClient {
     this.counters.downBytes += bytes
   }
 
-  #holdBack(sender: Port): void {
+  #holdBack(sender: FrameEnd): void {
     if (this.#waiting.has(sender)) return
     this.#waiting.add(sender)
-    sender.#holds++
-    sender.#link.pause()
+    sender.hold()
     this.#endStuckTimer ??= this.#clock.later(STUCK_AFTER_MS, () => {
       this.#endStuckTimer = null
       this.#stuck = true
-      this.#release()
+      this.#releaseAll()
     })
   }
 
@@ -278,12 +298,12 @@ export class Port implements GatewayClient {
     this.#stuck = false
     this.#endStuckTimer?.()
     this.#endStuckTimer = null
-    this.#release()
+    this.#releaseAll()
     this.#tellRoom()
   }
 
-  #release(): void {
-    for (const sender of this.#waiting) if (--sender.#holds === 0) sender.#link.resume()
+  #releaseAll(): void {
+    for (const sender of this.#waiting) sender.release()
     this.#waiting.clear()
   }
 

@@ -9,7 +9,7 @@ import type { Gateway } from './gateway'
 import { ETHERNET_BYTES, ETHERTYPE, IPV4_BYTES, PROTOCOL, readIpv4, u16, u32 } from './packet'
 import { flowOf, packetPorts, type PacketPorts } from './packet-ports'
 import type { PeerFacts } from './policy-verdict'
-import type { Port } from './port'
+import type { Port, PortSegment } from './port'
 
 const DHCP_SERVER = 67
 const DNS = 53
@@ -38,7 +38,8 @@ export interface SegmentOptions {
  * goes to the one port that it is for, if the policies of both sides allow its flow. What is neither IPv4 nor ARP is
  * not carried.
  */
-export class Segment {
+export class Segment implements PortSegment {
+  readonly name: string
   readonly gatewayAddress: number
   readonly #gatewayHigh: number
   readonly #gatewayLow: number
@@ -50,7 +51,8 @@ export class Segment {
   readonly #fragments = new WeakMap<Port, Reassembler>()
 
   constructor(readonly options: SegmentOptions) {
-    const { subnet, gatewayMac } = options
+    const { name, subnet, gatewayMac } = options
+    this.name = name
     this.gatewayAddress = subnet.address + 1
     this.#gatewayHigh = u16(gatewayMac, 0)
     this.#gatewayLow = u32(gatewayMac, 2)
@@ -160,7 +162,7 @@ export class Segment {
       else this.#spoofed(port, buffer, ip, destination)
       return
     }
-    if (((u16(buffer, ip + 6) & 0x3fff) as number) !== 0) {
+    if ((u16(buffer, ip + 6) & 0x3fff) !== 0) {
       this.#fragment(port, buffer, at, end, run)
       return
     }
@@ -175,7 +177,7 @@ export class Segment {
       port.counters.unsupported++
       return
     }
-    const flow = flowOf(port, 'out', ports, destination)
+    const flow = flowOf(port.policy, 'out', ports, destination)
     if (flow === null) return
     flow.upBytes += end - at
     flow.lastAt = port.now
@@ -188,7 +190,7 @@ export class Segment {
   #toNeighbour(sender: Port, target: Port, buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
     for (const tap of target.taps) if (tap.beforePolicy) tap.received(buffer, at, end)
     const ports = packetPorts(buffer, at, end)
-    const flow = ports && flowOf(target, 'in', ports, sender.address)
+    const flow = ports && flowOf(target.policy, 'in', ports, sender.address)
     if (!ports || !flow) return
     countDown(flow, ports, target.now, end - at)
     if (flow.allowed) target.deliver(flow, buffer, at, end, run)
