@@ -10,6 +10,7 @@ import {
   MACHINE_TYPES,
 } from '../../vmm/model/hardware'
 import { IMAGE_KINDS } from '../../vmm/model/image'
+import { DnsServerSchema } from '../../vmm/model/network'
 
 /** What a client sees. Times are milliseconds since the Unix epoch, sizes are bytes unless named MiB. */
 
@@ -229,6 +230,8 @@ export const SettingsView = v.strictObject({
   consoleFontSize: v.pipe(v.number(), v.integer(), v.minValue(8), v.maxValue(32)),
   /** Whether the welcome has been left once. */
   welcomed: v.boolean(),
+  /** Whom the gateway asks for names, 'address' or 'address:port'; those of the host when there are none. */
+  dnsServers: v.pipe(v.array(DnsServerSchema), v.maxLength(8, 'The gateway asks at most 8 servers.')),
 })
 export type SettingsView = v.InferOutput<typeof SettingsView>
 

@@ -100,6 +100,7 @@ async function assemble(
     captures.take(report)
   }
   networks.onRestart = () => captures.lost()
+  settings.follow(({ dnsServers }) => networks.askNamesOf(dnsServers))
   await recover({ storage, engines, folders, domains, images, journal, remover, supervisor })
 
   const handlers = makeHandlers({

@@ -48,6 +48,11 @@ export class NetworkService {
     })
   }
 
+  /** Whom the gateway asks for names; those of the host when none are named. */
+  askNamesOf(servers: readonly string[]): void {
+    this.network.setDnsServers(servers).catch(complain)
+  }
+
   /** A machine lives: its cards are plugged in, its policy holds, its ports of the host are open. */
   async attach(domain: Domain, run: GuestRun): Promise<void> {
     await this.#tellDomain(domain)

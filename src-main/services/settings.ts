@@ -3,16 +3,23 @@ import { SettingsView, type CheckedArgs } from '../contract'
 import type { Storage } from '../../storage'
 import type { Broadcast } from './broadcast'
 
-const DEFAULTS: SettingsView = { theme: 'system', consoleFontSize: 13, welcomed: false }
+const DEFAULTS: SettingsView = { theme: 'system', consoleFontSize: 13, welcomed: false, dnsServers: [] }
 
 /** What a person has chosen, the same in every window. */
 export class SettingsService {
   #settings: SettingsView = DEFAULTS
+  readonly #listeners: ((settings: SettingsView) => void)[] = []
 
   constructor(
     private readonly storage: Storage,
     private readonly broadcast: Broadcast,
   ) {}
+
+  /** Calls `listener` with what is chosen, now and after each change. */
+  follow(listener: (settings: SettingsView) => void): void {
+    this.#listeners.push(listener)
+    listener(this.#settings)
+  }
 
   /** A stored value that is not valid any more falls back to its default. */
   async load(): Promise<void> {
@@ -31,6 +38,7 @@ export class SettingsService {
     await this.storage.settings.put(given)
     this.#settings = { ...this.#settings, ...given }
     this.broadcast.publish({ topic: 'settings', payload: this.#settings })
+    for (const listener of this.#listeners) listener(this.#settings)
     return this.#settings
   }
 }

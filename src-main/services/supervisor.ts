@@ -118,7 +118,7 @@ export class Supervisor {
     if (domain.run !== run) return
     const { domains, journal, networks } = this.parts
     domain.run = null
-    await networks.detach(domain.id)
+    void follow(networks.detach(domain.id))
     domain.forgetCounters()
     domain.startedInstantly = false
     domain.memoryNowMiB = null

@@ -8,7 +8,7 @@ import { useNotices } from './notices'
 export const useSettings = defineStore('settings', () => {
   const app = useApp()
   const notices = useNotices()
-  const value = shallowRef<SettingsView>({ theme: 'system', consoleFontSize: 14, welcomed: true })
+  const value = shallowRef<SettingsView>({ theme: 'system', consoleFontSize: 14, welcomed: true, dnsServers: [] })
 
   app.onConnected(async () => {
     value.value = await app.call('settings.get', {})

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { DomainPatchSchema, DomainSpecSchema, parseOrRefuse } from '../../vmm/model/domain'
 import type { VmmError } from '../../vmm/model/errors'
 import { NO_LIMITS } from '../../vmm/model/hardware'
+import { EMPTY_POLICY } from '../../vmm/model/policy'
 import { hasUnsafeText } from '../../vmm/model/safe-text'
 import { below, oddText, pick } from '../support/random-values'
 import { seededRandom } from '../support/seeded-random'
@@ -32,6 +33,9 @@ describe('a domain spec', () => {
       disks: [],
       nics: [{ model: 'virtio' }],
       diskLimits: NO_LIMITS,
+      connections: [],
+      forwards: [],
+      policy: EMPTY_POLICY,
       template: false,
       group: '',
       notes: '',

@@ -126,7 +126,7 @@ describe('stores', () => {
       'app.info': () => ({ engines: [] }),
       'domains.list': () => [domain({ name: 'web-1', state: 'running' })],
       'tasks.list': () => [],
-      'settings.get': () => ({ theme: 'system', consoleFontSize: 14, welcomed: false }),
+      'settings.get': () => ({ theme: 'system', consoleFontSize: 14, welcomed: false, dnsServers: [] }),
       'settings.update': () => ({}),
     }
     answers = usual

@@ -44,6 +44,15 @@ const port = v.pipe(
   v.maxValue(65_535, 'Ports end at 65535.'),
 )
 
+/** `9.9.9.9` or `127.0.0.1:5353`. */
+export const DnsServerSchema = v.pipe(
+  v.string('A DNS server is text, such as "9.9.9.9".'),
+  v.check((text) => {
+    const [address = '', number = '53', more] = text.split(':')
+    return parseAddress(address) !== null && v.is(port, Number(number)) && more === undefined
+  }, 'A DNS server is an IPv4 address, with ":port" where it is not 53.'),
+)
+
 /** A port of the host that leads to one of the guest. */
 export const ForwardSchema = v.strictObject({
   protocol: v.picklist(['tcp', 'udp']),
