@@ -77,7 +77,7 @@ describe('at the same time', () => {
     hold.resolve()
 
     expect(outcomes).toEqual(['done', 'conflict', 'conflict', 'conflict', 'conflict', 'conflict'])
-    expect((await until(other, id, (domain) => domain.state === 'running')).taskId).toBeNull()
+    await until(other, id, (domain) => domain.state === 'running' && domain.taskId === null)
   })
 
   test('delete and start: one of them', async () => {
