@@ -58,7 +58,7 @@ function readTree(text: string): Node {
   const tree = parseTree(text, errors, STRICT)
   const [first] = errors
   if (first) throw fault(text, first.offset, SYNTAX[printParseErrorCode(first.error)] ?? 'this is no JSON')
-  if (!tree) throw fault(text, 0, 'this is no JSON')
+  if (tree?.type !== 'object') throw fault(text, tree?.offset ?? 0, 'a policy begins with { and ends with }')
   return tree
 }
 

@@ -26,7 +26,9 @@ export const DEFAULT_RULE = 'default deny'
 export const DNS_RULE = 'DNS only through the gateway'
 /** The name under which addresses that lead to no network are denied, unless a rule names their block. */
 export const UNROUTABLE_RULE = 'no link-local or reserved addresses'
-const OWN_RULES: readonly string[] = [DEFAULT_RULE, DNS_RULE, UNROUTABLE_RULE]
+/** The name under which answers of DNS are refused that would lead a public name to a private address. */
+export const REBINDING_RULE = 'no private addresses for public names'
+export const OWN_RULES: readonly string[] = [DEFAULT_RULE, DNS_RULE, UNROUTABLE_RULE, REBINDING_RULE]
 
 const BITS_MOST = 1e11
 const BURST_MOST = 1e9
@@ -57,16 +59,20 @@ const burstNeedsRate = <T extends { upBits: number; downBits: number; burstBytes
     'A burst is part of a rate; give upBits or downBits.',
   )
 
+const PORTS = /^(\d{1,5})(?:-(\d{1,5}))?$/
+const PORTS_SAID = 'Ports are "443" or "8000-8999", from 1 to 65535.'
+
 /** `443` or `8000-8999`. */
 export const PortRangeSchema = v.pipe(
   v.string('A port or a range of ports is text, such as "443" or "8000-8999".'),
-  v.check((text) => parsePorts(text) !== null, 'Ports are "443" or "8000-8999", from 1 to 65535.'),
+  v.regex(PORTS, PORTS_SAID),
+  v.check((text) => parsePorts(text) !== null, PORTS_SAID),
   v.description('A port, "443", or a range of them, "8000-8999".'),
 )
 
 /** First and last port; null for what is no range. */
 export function parsePorts(text: string): readonly [first: number, last: number] | null {
-  const [, from, to] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? []
+  const [, from, to] = PORTS.exec(text) ?? []
   const first = Number(from ?? NaN)
   const last = to === undefined ? first : Number(to)
   return first >= 1 && first <= last && last <= 65_535 ? [first, last] : null

@@ -1,5 +1,6 @@
 import type { Answer, StringAnswer } from 'dns-packet'
 import { inBlock, isPublic, parseAddress, type Block } from '../model/ipv4'
+import { REBINDING_RULE } from '../model/policy'
 import type { Clock } from './clock'
 import { Allowance } from './gateway-allowance'
 import type { GatewayClient } from './gateway-client'
@@ -11,8 +12,6 @@ import type { DnsUpstream } from './gateway-dns-upstream'
 import { PROTOCOL } from './packet'
 
 export const DNS_PORT = 53
-/** The rule under which answers are refused that would lead a public name to a private address. */
-export const REBINDING_RULE = 'no private addresses for public names'
 /** Queries of one guest that may be under way, and how many it may send in a second, or at once. */
 const OPEN_MOST = 64
 const QUERIES_PER_SECOND = 200

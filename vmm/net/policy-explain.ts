@@ -54,18 +54,18 @@ function explainName(
 ): Explanation {
   const resolves = policy.mayResolve(name)
   if (resolves.action === 'deny') {
-    const sentence = `${decision(resolves, `The name ${name}`)} Without an address it cannot be reached.${logWords(resolves)}`
+    const sentence = `The name ${name} does not resolve, and so cannot be reached: denied${reason(resolves)}.${logWords(resolves)}`
     return { ...resolves, resolves, unless: [], sentence }
   }
-  const blocks = publicBlocks(rules)
+  const blocks = blocksOf(rules)
   const at = (address: number): Verdict =>
     policy.decide(flowTo(question, { address, place: 'outside', domain: null, names: [name] }))
-  const verdict = at(unnamedAddress(blocks))
-  const others = blocks.map((block) => at(block.address).rule).filter((rule) => rule !== verdict.rule)
-  const unless = [...new Set(others)]
+  const verdict = at(usualAddress(blocks))
+  const others = samples(blocks).map((address) => at(address).rule)
+  const unless = [...new Set(others)].filter((rule) => rule !== verdict.rule)
   const logged = [...new Set([...resolves.logged, ...verdict.logged])]
   const sentence = [
-    `The name ${name} resolves, by ${ruleWords(resolves)}.`,
+    `The name ${name} resolves, allowed${reason(resolves)}.`,
     `${decision(verdict, subject(question))}${unlessWords(unless)}${logWords({ logged })}`,
   ].join(' ')
   return { ...verdict, logged, resolves, unless, sentence }
@@ -92,23 +92,26 @@ function peerOf(target: Exclude<Target, { kind: 'name' }>, near: readonly NearDo
   return { address, place: inside ? 'neighbour' : 'outside', domain, names: [] }
 }
 
-/** Blocks of the rules that begin with a public address. */
-function publicBlocks(rules: readonly NetworkRule[]): Block[] {
+function blocksOf(rules: readonly NetworkRule[]): Block[] {
   return rules.flatMap(({ peers }) => {
     const read = peers.map(parsePeer)
-    return read.flatMap((peer) => (peer?.kind === 'block' && isPublic(peer.block.address) ? [peer.block] : []))
+    return read.flatMap((peer) => (peer?.kind === 'block' ? [peer.block] : []))
   })
 }
 
+/** A public address of every /8, where there are any. */
+const ABROAD = Array.from({ length: 223 }, (_, index) => (index + 1) * 2 ** 24 + 1).filter(isPublic)
+
+/** Public addresses among which is one of every block that has any; a block whose both ends have none may be missed. */
+function samples(blocks: readonly Block[]): number[] {
+  const ends = blocks.flatMap(({ address, bits }) => [address, address + 2 ** (32 - bits) - 1])
+  return [...ABROAD, ...ends.filter(isPublic)]
+}
+
 /** The public address that the fewest of `blocks` hold. */
-function unnamedAddress(blocks: readonly Block[]): number {
-  let best = { address: 0, held: Infinity }
-  for (let first = 1; first < 224 && best.held > 0; first++) {
-    const address = first * 2 ** 24 + 1
-    const held = isPublic(address) ? blocks.filter((block) => inBlock(address, block)).length : Infinity
-    if (held < best.held) best = { address, held }
-  }
-  return best.address
+function usualAddress(blocks: readonly Block[]): number {
+  const held = ABROAD.map((address) => blocks.filter((block) => inBlock(address, block)).length)
+  return ABROAD[held.indexOf(Math.min(...held))] ?? 0
 }
 
 function subject({ direction, protocol, port, target }: PolicyQuestion): string {
@@ -117,23 +120,24 @@ function subject({ direction, protocol, port, target }: PolicyQuestion): string 
   return direction === 'out' ? `${what} to ${target}${where}` : `${what} from ${target} to${where || ' the guest'}`
 }
 
-const OWN_REASONS: Record<string, string> = {
-  [DEFAULT_RULE]: 'no rule allows it',
-  [DNS_RULE]: 'DNS goes through the gateway only, unless a rule that allows it names its port',
-  [UNROUTABLE_RULE]: 'such an address leads to no network',
-}
+const OWN_REASONS: ReadonlyMap<string, string> = new Map([
+  [DEFAULT_RULE, 'no rule allows it'],
+  [DNS_RULE, 'DNS goes through the gateway only, unless a rule that allows it names its port'],
+  [UNROUTABLE_RULE, 'such an address leads to no network'],
+])
 
 function decision(verdict: Verdict, what: string): string {
-  if (verdict.action === 'allow') return `${what} is allowed, by ${ruleWords(verdict)}.`
-  return `${what} is denied: ${OWN_REASONS[verdict.rule] ?? `by ${ruleWords(verdict)}`}.`
+  return `${what} is ${verdict.action === 'allow' ? 'allowed' : 'denied'}${reason(verdict)}.`
 }
 
-function ruleWords({ rule }: Verdict): string {
-  return `the rule '${rule}'`
+/** Goes after 'denied' and the like. */
+function reason({ rule }: Verdict): string {
+  const own = OWN_REASONS.get(rule)
+  return own === undefined ? ` by the rule '${rule}'` : `: ${own}`
 }
 
 function unlessWords(rules: readonly string[]): string {
-  const named = rules.map((rule) => (rule in OWN_REASONS ? rule : `'${rule}'`))
+  const named = rules.map((rule) => (OWN_REASONS.has(rule) ? rule : `'${rule}'`))
   return rules.length === 0
     ? ''
     : ` If it leads to an address that other rules name, these decide: ${named.join(', ')}.`
