@@ -22,6 +22,9 @@ import { Segment } from './segment'
 /** Of every gateway: locally administered, and the same everywhere, as guests remember it. */
 const GATEWAY_MAC = Uint8Array.of(0x52, 0x54, 0, 0x56, 0x49, 0x01)
 
+/** Addresses of the host are looked at anew every so many ticks. */
+const HOST_ADDRESSES_EVERY = 20
+
 export interface NetworkHostOptions {
   clock: Clock
   /** Milliseconds since the Unix epoch. */
@@ -33,17 +36,18 @@ export class NetworkHost implements NetworkCommands {
   readonly #segments = new Map<string, { segment: Segment; gateway: Gateway }>()
   readonly #domains = new Map<string, DomainConfig>()
   readonly #ports = new Map<string, Port>()
-  readonly #forwards = new Map<string, Map<string, OpenForward>>()
+  /** Ports of the host that are open, by domain, with the card that they lead to. */
+  readonly #forwards = new Map<string, { port: Port; open: Map<string, OpenForward> }>()
   readonly #notes: Notes
   readonly #mirrors = new NetworkMirrors(this.#ports)
   readonly #captures: NetworkCaptures
   #dnsServers: readonly string[] = []
-  #hostAddresses: ReadonlySet<number> = new Set()
+  #hostAddresses: ReadonlySet<number> = hostAddresses()
+  #ticks = 0
 
   constructor(private readonly options: NetworkHostOptions) {
     this.#notes = new Notes(options.clock, options.wallClock)
     this.#captures = new NetworkCaptures(this.#ports, options.wallClock)
-    this.#findHostAddresses()
   }
 
   setDnsServers(servers: readonly string[]): void {
@@ -119,18 +123,20 @@ export class NetworkHost implements NetworkCommands {
   }
 
   async setForwards(domainId: string, forwards: readonly Forward[]): Promise<ForwardReport[]> {
-    const open = this.#forwards.get(domainId) ?? new Map<string, OpenForward>()
-    this.#forwards.set(domainId, open)
+    const port = this.#portsOf(domainId).find(({ segment }) => segment.name === GATEWAY_NETWORK)
+    const gateway = this.#segments.get(GATEWAY_NETWORK)?.gateway
+    if (!port || !gateway) return []
+    const known = this.#forwards.get(domainId)
+    // those of a card that is gone went with it
+    const open = known?.port === port ? known.open : new Map<string, OpenForward>()
+    this.#forwards.set(domainId, { port, open })
     const wanted = new Map(forwards.map((forward) => [`${forwardKey(forward)}>${forward.guestPort}`, forward]))
     for (const [key, forward] of open) {
       if (wanted.has(key)) continue
       open.delete(key)
       await forward.close()
     }
-    const port = this.#portsOf(domainId).find(({ segment }) => segment.name === GATEWAY_NETWORK)
-    const gateway = this.#segments.get(GATEWAY_NETWORK)?.gateway
     const reports: ForwardReport[] = []
-    if (!port || !gateway) return reports
     for (const [key, forward] of wanted) {
       let failure: ForwardReport['failure'] = null
       try {
@@ -191,7 +197,7 @@ export class NetworkHost implements NetworkCommands {
 
   /** To be called a few times a second: what has happened since. */
   tick(): NetworkReport {
-    this.#findHostAddresses()
+    if (this.#ticks++ % HOST_ADDRESSES_EVERY === 0) this.#hostAddresses = hostAddresses()
     for (const port of this.#ports.values()) port.tick()
     const { notes, untold } = this.#notes.take()
     return {
@@ -240,10 +246,6 @@ export class NetworkHost implements NetworkCommands {
     this.#segments
       .get(port.segment.name)
       ?.gateway.abort(port, (flow) => keys.has(key(flow.protocol, flow.peer, flow.port, flow.guestPort)))
-  }
-
-  #findHostAddresses(): void {
-    this.#hostAddresses = hostAddresses()
   }
 }
 

@@ -110,7 +110,7 @@ export class Port implements GatewayClient, FrameEnd {
     this.plugged = config.plugged
     const onRoom = (): void => this.#tellRoom()
     this.#up = new Lane({ clock, onRoom, deliver: (frame) => segment.forward(this, frame, 0, frame.length, null) })
-    this.#down = new Lane({ clock, onRoom, deliver: (frame) => this.#out(frame, 0, frame.length) })
+    this.#down = new Lane({ clock, onRoom, deliver: (frame) => this.#out(frame, 0, frame.length, null) })
     this.policy = new PortPolicy({
       clock,
       peerAt: (address) => segment.peerAt(address),
@@ -159,12 +159,7 @@ export class Port implements GatewayClient, FrameEnd {
       this.#down.push(Buffer.from(buffer.subarray(at, end)), rule)
       return
     }
-    if (run === null || this.taps.length > 0) {
-      this.#out(buffer, at, end)
-      return
-    }
-    this.#countDown(end - at)
-    run.add(this, buffer, at, end)
+    this.#out(buffer, at, end, run)
   }
 
   write(frames: Buffer, sender: FrameEnd | null): void {
@@ -268,14 +263,15 @@ export class Port implements GatewayClient, FrameEnd {
     this.segment.fromGuest(this, buffer, at, end, this.#run)
   }
 
-  #out(buffer: Buffer, at: number, end: number): void {
+  #out(buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
     for (const tap of this.taps) if (!tap.beforePolicy) tap.received(buffer, at, end)
-    if (!this.plugged || this.#link.isFull) {
+    if (!this.plugged || (run === null && this.#link.isFull)) {
       this.counters.dropped++
       return
     }
     this.#countDown(end - at)
-    this.#link.send(buffer, at, end)
+    if (run === null) this.#link.send(buffer, at, end)
+    else run.add(this, buffer, at, end)
   }
 
   #countDown(bytes: number): void {
