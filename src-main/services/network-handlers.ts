@@ -25,6 +25,10 @@ const DONE = {}
 /** Handlers of the calls about networks. */
 export function makeNetworkHandlers(parts: NetworkHandlerParts): Pick<Handlers, keyof typeof NETWORK_CALLS> {
   const { networks, policies, mirrors, captures } = parts
+  const changed = (id: string) => {
+    networks.publish(id)
+    return networks.view(id)
+  }
   return {
     'network.get': ({ id }) => networks.view(id),
     'network.load': ({ id }) => networks.samples(id),
@@ -33,8 +37,14 @@ export function makeNetworkHandlers(parts: NetworkHandlerParts): Pick<Handlers, 
     'network.allowOnce': ({ id, seq }) => policies.allowOnce(id, seq),
     'network.forgetOnce': ({ id }) => policies.forgetOnce(id),
     'network.connect': (change) => networks.connect(change),
-    'network.addForward': (wanted) => networks.addForward(wanted),
-    'network.removeForward': (which) => networks.removeForward(which),
+    'network.addForward': async (wanted) => {
+      await networks.forwards.add(wanted)
+      return await changed(wanted.id)
+    },
+    'network.removeForward': async (which) => {
+      await networks.forwards.remove(which)
+      return await changed(which.id)
+    },
 
     'policy.get': ({ id }) => policies.get(id),
     'policy.set': ({ id, policy }) => policies.set(id, policy),

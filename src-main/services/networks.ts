@@ -1,7 +1,7 @@
 import type { CheckedArgs, DenialView, FlowView, NetworkSampleView, NetworkView } from '../contract'
 import { asVmmError, VmmError } from '../../vmm/model/errors'
 import { formatAddress } from '../../vmm/model/ipv4'
-import { connectionOf, forwardKey, GATEWAY_NETWORK, type NicConnection } from '../../vmm/model/network'
+import { connectionOf, GATEWAY_NETWORK, type NicConnection } from '../../vmm/model/network'
 import type { NetworkRule } from '../../vmm/model/policy'
 import { macsOf } from '../../vmm/machine/identity'
 import { Network, type SpawnNetwork } from '../../vmm/net/network'
@@ -12,6 +12,7 @@ import type { Broadcast } from './broadcast'
 import { DenialLog, protocolName } from './denials'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
+import { ForwardService } from './forwards'
 import type { Journal } from './journal'
 import { NetworkMeter } from './network-meter'
 import { networkView } from './network-view'
@@ -32,13 +33,13 @@ export class NetworkService {
   readonly meter = new NetworkMeter()
   readonly denials: DenialLog
   readonly network: Network
+  readonly forwards: ForwardService
   /** Why the network's worker had to be started again the last time; '' for never. */
   trouble = ''
   /** Told of every report of the worker, and of its having been started again. */
   onReport: (report: NetworkReport) => void = () => undefined
   onRestart: () => Promise<void> = () => Promise.resolve()
   readonly #once = new Map<string, NetworkRule[]>()
-  readonly #forwards = new Map<string, ForwardReport[]>()
 
   constructor(private readonly parts: NetworksParts) {
     this.denials = new DenialLog(parts.domains, parts.journal)
@@ -46,6 +47,8 @@ export class NetworkService {
       report: (report) => this.#report(report),
       restarted: (reason, forwards) => void this.#restarted(reason, forwards),
     })
+    const { domains, journal } = parts
+    this.forwards = new ForwardService({ domains, journal, network: this.network })
   }
 
   /** Whom the gateway asks for names; those of the host when none are named. */
@@ -57,7 +60,7 @@ export class NetworkService {
   async attach(domain: Domain, run: GuestRun): Promise<void> {
     await this.#tellDomain(domain)
     for (const nic of domain.record.spec.nics.keys()) await this.#plug(domain, run, nic)
-    await this.#openForwards(domain)
+    await this.forwards.open(domain)
     this.publish(domain.id)
   }
 
@@ -72,7 +75,7 @@ export class NetworkService {
   /** The machine has ended. What was allowed for its run only is over. */
   async detach(domainId: string): Promise<void> {
     this.#once.delete(domainId)
-    this.#forwards.delete(domainId)
+    this.forwards.forget(domainId)
     this.meter.forget(domainId)
     await this.network.removeDomain(domainId)
     this.publish(domainId)
@@ -106,7 +109,7 @@ export class NetworkService {
     for (const nic of domain.record.spec.nics.keys()) {
       addresses.push(formatAddress(await this.#addressOf(domain, nic)))
     }
-    return networkView(domain, { meter: this.meter, addresses, forwards: this.#forwards.get(id) ?? null })
+    return networkView(domain, { meter: this.meter, addresses, forwards: this.forwards.of(id) })
   }
 
   /** Names of the segments that there are, without the gateway's network. */
@@ -153,38 +156,6 @@ export class NetworkService {
     return await this.view(id)
   }
 
-  /** Keeps a forward with the domain, and opens it if it runs. One that cannot be opened is not kept. */
-  async addForward({ id, forward }: CheckedArgs<'network.addForward'>): Promise<NetworkView> {
-    const domain = this.parts.domains.forVerb(id, 'settings')
-    const { forwards } = domain.record.spec
-    this.#requireFreeForward(forwardKey(forward))
-    const [report] = (await this.network.setForwards(id, [...forwards, forward])).slice(-1)
-    if (report?.failure) {
-      await this.network.setForwards(id, forwards)
-      throw VmmError.fromFailure(report.failure)
-    }
-    await this.parts.domains.store(domain, ({ spec }) => ({ spec: { ...spec, forwards: [...spec.forwards, forward] } }))
-    await this.#openForwards(domain)
-    const { protocol, hostAddress, hostPort, guestPort } = forward
-    const where = `${hostAddress}:${hostPort} (${protocol}) of the host leads to port ${guestPort} of ${domain.name}`
-    await this.parts.journal.info(id, 'network.forward-added', `${where}.`)
-    this.publish(id)
-    return await this.view(id)
-  }
-
-  async removeForward({ id, key }: CheckedArgs<'network.removeForward'>): Promise<NetworkView> {
-    const domain = this.parts.domains.forVerb(id, 'settings')
-    const kept = domain.record.spec.forwards.filter((forward) => forwardKey(forward) !== key)
-    if (kept.length === domain.record.spec.forwards.length) {
-      throw new VmmError('not-found', 'There is no such port forward.', { hint: 'Look at the list.' })
-    }
-    await this.parts.domains.store(domain, ({ spec }) => ({ spec: { ...spec, forwards: kept } }))
-    await this.#openForwards(domain)
-    await this.parts.journal.info(id, 'network.forward-removed', `${key} does not lead to ${domain.name} any more.`)
-    this.publish(id)
-    return await this.view(id)
-  }
-
   async #tellDomain({ id, record: { spec } }: Domain): Promise<void> {
     const { name, group, policy } = spec
     await this.network.setDomain({ domainId: id, name, group, policy, once: this.once(id) })
@@ -210,31 +181,10 @@ export class NetworkService {
     // the cable is out for a moment: a guest that watches it asks for its new address
     if (moved && run.isItself) await run.machine.setLink(nic, false)
     await this.#plug(domain, run, nic)
-    if (moved) await this.#openForwards(domain)
+    if (moved) await this.forwards.open(domain)
     if (after.plugged && (moved || !before.plugged)) {
       await run.connect().catch(() => undefined) // it does not answer just now, and asks by itself some time
     }
-  }
-
-  async #openForwards(domain: Domain): Promise<void> {
-    if (!domain.run) return
-    const reports = await this.network.setForwards(domain.id, domain.record.spec.forwards)
-    this.#forwards.set(domain.id, reports)
-    await this.#tellFailures(domain, reports)
-  }
-
-  async #tellFailures(domain: Domain, reports: readonly ForwardReport[]): Promise<void> {
-    for (const { key, failure } of reports) {
-      if (!failure) continue
-      const message = `${key} does not lead to ${domain.name}: ${failure.message} ${failure.hint}`
-      await this.parts.journal.warning(domain.id, 'network.forward-failed', message.trim())
-    }
-  }
-
-  #requireFreeForward(key: string): void {
-    const other = this.parts.domains.all().find(({ record }) => record.spec.forwards.map(forwardKey).includes(key))
-    if (!other) return
-    throw new VmmError('conflict', `${key} leads to ${other.name} already.`, { hint: 'Choose another host port.' })
   }
 
   #addressOf({ id, record }: Domain, nic: number): Promise<number> {
@@ -275,8 +225,7 @@ export class NetworkService {
     this.trouble = reason
     for (const domain of this.parts.domains.all()) {
       const own = forwards.filter(({ domainId }) => domainId === domain.id)
-      if (own.length > 0) this.#forwards.set(domain.id, own)
-      await this.#tellFailures(domain, own).catch(complain)
+      if (own.length > 0) await this.forwards.take(domain, own).catch(complain)
       if (domain.run) this.publish(domain.id)
     }
     const message = `The virtual network had failed (${reason}) and was started again. Connections to the host were cut; guests can make new ones.`
