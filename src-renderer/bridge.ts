@@ -115,6 +115,18 @@ export function watchDark(tell: (dark: boolean) => void): () => void {
   return () => query.removeEventListener('change', changed)
 }
 
+/**
+ * Lets a browser ask before this page goes away while `unsaved` holds; returns the function that ends it. Electron would
+ * keep its window open without a word.
+ */
+export function askBeforeUnload(unsaved: () => boolean): () => void {
+  const leaving = (event: BeforeUnloadEvent): void => {
+    if (unsaved() && !inElectron()) event.preventDefault()
+  }
+  window.addEventListener('beforeunload', leaving)
+  return () => window.removeEventListener('beforeunload', leaving)
+}
+
 /** Saves `content` where the person's downloads go. */
 export function saveFile(content: Blob, name: string): void {
   const address = URL.createObjectURL(content)

@@ -15,17 +15,29 @@ export function size(bytes: number): string {
 }
 
 /** A rate such as '1.2 MB/s': of rates people think in powers of ten. */
-export function rate(bytesPerSecond: number): string {
-  const [scale, unit] = RATES.find(([least]) => bytesPerSecond >= least) ?? [1, 'B/s']
-  const value = bytesPerSecond / scale
-  return `${trimZeros(value.toFixed(scale === 1 || value >= 100 ? 0 : 1))} ${unit}`
-}
+export const rate = (bytesPerSecond: number): string => scaled(bytesPerSecond, RATES)
+
+/** A rate of a network such as '1.2 Mbit/s'. */
+export const bitRate = (bitsPerSecond: number): string => scaled(bitsPerSecond, BIT_RATES)
 
 const RATES = [
   [1e9, 'GB/s'],
   [1e6, 'MB/s'],
   [1e3, 'kB/s'],
+  [1, 'B/s'],
 ] as const
+const BIT_RATES = [
+  [1e9, 'Gbit/s'],
+  [1e6, 'Mbit/s'],
+  [1e3, 'kbit/s'],
+  [1, 'bit/s'],
+] as const
+
+function scaled(amount: number, units: typeof RATES | typeof BIT_RATES): string {
+  const [scale, unit] = units.find(([least]) => amount >= least) ?? units[3]
+  const value = amount / scale
+  return `${trimZeros(value.toFixed(scale === 1 || value >= 100 ? 0 : 1))} ${unit}`
+}
 
 /** A memory size given in MiB, such as '512 MiB' or '2 GiB'. */
 export const memory = (mebibytes: number): string => size(mebibytes * 1024 * 1024)
@@ -75,6 +87,9 @@ export function moment(at: number): string {
   return (same ? thisYear : otherYear).format(at)
 }
 export const clock = (at: number): string => timeOnly.format(at)
+
+/** Seconds since the first packet, such as '12.034510'. */
+export const packetTime = (milliseconds: number): string => (milliseconds / 1000).toFixed(6)
 
 /** A moment as people say it: 'just now', '5 min ago', then the date. */
 export function ago(at: number, now: number): string {

@@ -3,6 +3,8 @@ import { TABS } from './tabs'
 import DomainView from './views/DomainView.vue'
 import HomeView from './views/HomeView.vue'
 import ImagesView from './views/ImagesView.vue'
+import NetworksView from './views/NetworksView.vue'
+import PolicyEditorView from './views/PolicyEditorView.vue'
 import TrashView from './views/TrashView.vue'
 import WelcomeView from './views/WelcomeView.vue'
 
@@ -13,8 +15,10 @@ export function createPages(): Router {
     routes: [
       { path: '/', name: 'home', component: HomeView },
       { path: '/welcome', name: 'welcome', component: WelcomeView },
+      { path: '/networks', name: 'networks', component: NetworksView },
       { path: '/images', name: 'images', component: ImagesView },
       { path: '/trash', name: 'trash', component: TrashView },
+      { path: '/domains/:id/policy', name: 'policy', component: PolicyEditorView },
       { path: `/domains/:id/:tab(${TABS.join('|')})?`, name: 'domain', component: DomainView },
       { path: '/:rest(.*)*', redirect: '/' },
     ],

@@ -8,6 +8,7 @@ import {
   type DomainSpecInput,
   type DomainView,
   type FailureView,
+  type NicMode,
 } from '../../src-main/contract'
 import { failureOf } from '../failure'
 import { useApp } from '../stores/app'
@@ -18,10 +19,19 @@ import { useSettings } from '../stores/settings'
 import { useTasks } from '../stores/tasks'
 import { freeName } from '../stores/trial'
 import { faultOf, SPEC_FIELDS } from './form-faults'
+import { useTemplates } from './usePolicy'
 import { fitted, hardwareFault, plainHardware, type HardwareDraft } from './hardware-draft'
 
 type Field = 'name' | 'imageId' | 'engine' | 'memoryMiB' | 'diskMiB' | 'group' | 'notes' | 'instantStart'
 type Draft = { [F in Field]: NonNullable<DomainSpecInput[F]> }
+
+/** What a new guest may do unless it is chosen otherwise: nothing beyond an address. */
+const FIRST_TEMPLATE = 'offline'
+
+export interface FirstPlug {
+  mode: NicMode
+  segment: string
+}
 
 /** 'Debian starter 12.9' gives 'debian-starter'. */
 function stemOf(name: string): string {
@@ -57,6 +67,11 @@ export function useNewDomain(wantedImage: string) {
     instantStart: true,
   })
   const hardware = shallowRef<HardwareDraft>(plainHardware())
+  /** What the guest may do: the template of this id. */
+  const template = ref(FIRST_TEMPLATE)
+  const { templates } = useTemplates()
+  /** Where the first network card is plugged in. */
+  const plug = shallowRef<FirstPlug>({ mode: 'gateway', segment: '' })
   const failure = shallowRef<FailureView | null>(null)
   const busy = ref(false)
   const image = computed(() => images.get(draft.imageId))
@@ -111,7 +126,9 @@ export function useNewDomain(wantedImage: string) {
   async function create(start: boolean): Promise<DomainView | null> {
     busy.value = true
     failure.value = null
-    const spec: DomainSpecInput = { ...draft, ...hardware.value }
+    const policy = templates.value.find(({ id }) => id === template.value)?.policy
+    const connections = hardware.value.nics.length > 0 ? [plug.value] : []
+    const spec: DomainSpecInput = { ...draft, ...hardware.value, connections, ...(policy ? { policy } : {}) }
     try {
       const domain = domains.put(await app.call('domains.create', { spec }))
       void settings.update({ welcomed: true })
@@ -131,5 +148,20 @@ export function useNewDomain(wantedImage: string) {
     if (task) await tasks.follow(task)
   }
 
-  return { draft, hardware, image, engines, engine, fault, machineFault, groupFault, failure, busy, create }
+  return {
+    draft,
+    hardware,
+    templates,
+    template,
+    plug,
+    image,
+    engines,
+    engine,
+    fault,
+    machineFault,
+    groupFault,
+    failure,
+    busy,
+    create,
+  }
 }

@@ -22,6 +22,9 @@ export type OpenDialog =
   | { kind: 'revert'; id: string; snapshotId: string }
   | { kind: 'add-disk'; id: string; what: 'disk' | 'cdrom' }
   | { kind: 'grow-disk' | 'insert-cd'; id: string; disk: string; bytes: number }
+  | { kind: 'mirror' }
+  /** `segments` can be captured whole. */
+  | { kind: 'capture'; segments: readonly string[] }
   | { kind: 'question'; question: Question; answer: (yes: boolean) => void }
 
 /** The one dialog that is open. */
