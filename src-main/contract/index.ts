@@ -51,6 +51,7 @@ export {
   type SandboxPolicy,
 } from '../../vmm/model/policy'
 export { parsePeer, PeerSchema } from '../../vmm/model/policy-peer'
+export { policyText } from '../../vmm/model/policy-text'
 export { usualDisk, usualEngine, usualMemory } from '../../vmm/model/engine-choice'
 export { shellLine } from '../../vmm/model/shell-words'
 export { EXPORT_FORMATS, exportEnding, exportFormatOf, type ExportFormat } from '../../vmm/model/export-format'

@@ -40,38 +40,6 @@ export function policyOf({ rules, limits }: Draft): SandboxPolicy {
   }
 }
 
-const AS_USUAL: Partial<NetworkRule & NicLimit> = {
-  direction: 'out',
-  protocol: 'any',
-  upBits: 0,
-  downBits: 0,
-  burstBytes: 0,
-  delayMs: 0,
-  lossPercent: 0,
-}
-
-/** A list of texts, one a line, as JSON.stringify writes it. */
-const TEXTS = /\[\n\s+"(?:[^"\\]|\\.)*"(?:,\n\s+"(?:[^"\\]|\\.)*")*\n\s+\]/g
-const LINE_WIDTH = 90
-
-/** The policy as text, without what is as usual anyway. */
-export function policyText({ version, network, limits }: SandboxPolicy): string {
-  const short = (part: object): object =>
-    Object.fromEntries(
-      Object.entries(part).filter(
-        ([key, value]) =>
-          AS_USUAL[key as keyof typeof AS_USUAL] !== value && !(Array.isArray(value) && value.length === 0),
-      ),
-    )
-  const rules = network.rules.map(short)
-  const nics = limits.network.map(short)
-  const document = { version, network: { rules }, ...(nics.length > 0 ? { limits: { network: nics } } : {}) }
-  return JSON.stringify(document, null, 2).replace(TEXTS, (list) => {
-    const line = list.replace(/\n\s+/g, ' ').replace('[ ', '[').replace(/ \]$/, ']')
-    return line.length <= LINE_WIDTH ? line : list
-  })
-}
-
 /** 'Web', 'Web 2', … : the first that no other rule has. */
 export function freeRuleName(stem: string, rules: readonly DraftRule[]): string {
   const taken = new Set(rules.map(({ rule }) => rule.name))

@@ -36,11 +36,13 @@ export function usePolicy(domain: () => DomainView) {
     return view !== undefined
   }
 
-  /** Puts a template in the place of the policy; the notice can bring the old one back. */
+  /** Puts the rules of a template in the place of those that hold; the notice can bring them back. Limits stay. */
   async function choose(chosen: PolicyTemplateView): Promise<void> {
     const owner = id()
     const before = reading.value.value?.policy
-    if (!before || !(await set(`Applying ${chosen.name}`, chosen.policy, owner))) return
+    if (!before) return
+    const next = { ...before, network: chosen.policy.network }
+    if (!(await set(`Applying ${chosen.name}`, next, owner))) return
     const undo = () => void set('Bringing the policy back', before, owner)
     notices.tell(`${domain().name} now has the policy ${chosen.name}.`, [{ label: 'Undo', run: undo }])
   }

@@ -1,5 +1,6 @@
 import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import {
+  policyText,
   RULES_MOST,
   SandboxPolicySchema,
   type FailureView,
@@ -22,7 +23,6 @@ import {
   newRule,
   placeOf,
   policyOf,
-  policyText,
   ruleFaults,
   withLimit,
   type Draft,

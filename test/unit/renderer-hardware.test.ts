@@ -1,8 +1,9 @@
 // @vitest-environment happy-dom
 import { createPinia, setActivePinia } from 'pinia'
-import { beforeEach, describe, expect, it } from 'vitest'
-import { computed, nextTick, shallowRef } from 'vue'
-import type { LoadView } from '../../src-main/contract'
+import * as v from 'valibot'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { computed, effectScope, nextTick, shallowRef, type EffectScope } from 'vue'
+import { SandboxPolicySchema, type LoadView } from '../../src-main/contract'
 import { amountOf, limited, LIMIT_KINDS, reached, unitFor } from '../../src-renderer/composables/disk-limits'
 import { fitted, hardwareFault, plainHardware } from '../../src-renderer/composables/hardware-draft'
 import { chartsOf } from '../../src-renderer/composables/load-charts'
@@ -55,11 +56,18 @@ describe('hardware in a form', () => {
   })
 })
 
+const EMPTY = v.parse(SandboxPolicySchema, {})
+const OPEN = v.parse(SandboxPolicySchema, { network: { rules: [{ name: 'All', action: 'allow', peers: ['any'] }] } })
+
 describe('a new domain', () => {
   const created: unknown[] = []
   let engines = [small, whole]
+  let scope: EffectScope
+  const wizard = (imageId: string) => scope.run(() => useNewDomain(imageId))!
 
+  afterEach(() => scope.stop())
   beforeEach(async () => {
+    scope = effectScope()
     setActivePinia(createPinia())
     created.length = 0
     engines = [small, whole]
@@ -71,6 +79,10 @@ describe('a new domain', () => {
         'engines.probe': () => [small, whole],
         'images.list': () => [imageView({}), imageView({ kind: 'cdrom' }), imageView({ kind: 'disk' })],
         'settings.update': () => ({}),
+        'policy.templates': () => [
+          { id: 'offline', name: '', description: '', policy: EMPTY },
+          { id: 'open', name: '', description: '', policy: OPEN },
+        ],
         'domains.create': ({ spec }: { spec: { name: string } }) => {
           created.push(spec)
           return domainView({ name: spec.name })
@@ -81,7 +93,7 @@ describe('a new domain', () => {
   })
 
   it('follows the image until the person chooses otherwise', async () => {
-    const { draft, image } = useNewDomain('')
+    const { draft, image } = wizard('')
     expect(image.value?.kind).toBe('starter')
     expect(draft).toMatchObject({ engine: 'embedded', memoryMiB: 128, diskMiB: 0 })
     draft.imageId = 'cdrom'
@@ -96,7 +108,7 @@ describe('a new domain', () => {
   })
 
   it('has hardware that its engine can do', async () => {
-    const { draft, hardware, fault } = useNewDomain('disk')
+    const { draft, hardware, fault } = wizard('disk')
     hardware.value = { ...hardware.value, cpus: 4, firmware: 'uefi' }
     expect(fault.value).toBe('')
     draft.engine = 'embedded'
@@ -109,7 +121,7 @@ describe('a new domain', () => {
   it('goes to the engine that works, and back when the other one was installed', async () => {
     engines = [small, { ...whole, works: false, reason: 'QEMU is not installed.' }]
     await useApp().refreshInfo()
-    const { draft } = useNewDomain('cdrom')
+    const { draft } = wizard('cdrom')
     expect(draft).toMatchObject({ engine: 'embedded', memoryMiB: 512, diskMiB: 0 })
     await useApp().probeEngines()
     await nextTick()
@@ -117,7 +129,7 @@ describe('a new domain', () => {
   })
 
   it('is made as it was drafted', async () => {
-    const { draft, hardware, create } = useNewDomain('cdrom')
+    const { draft, hardware, create } = wizard('cdrom')
     draft.name = 'inst'
     hardware.value = { ...hardware.value, cpus: 2, bootOrder: ['cdrom', 'disk'] }
     await create(false)
@@ -126,8 +138,23 @@ describe('a new domain', () => {
     ])
   })
 
+  it('reaches nobody until it is chosen otherwise, and is plugged in where it was said', async () => {
+    const { draft, template, plug, create } = wizard('starter')
+    await new Promise((read) => setTimeout(read))
+    draft.name = 'quiet'
+    await create(false)
+    draft.name = 'loud'
+    template.value = 'open'
+    plug.value = { mode: 'segment', segment: 'lab' }
+    await create(false)
+    expect(created).toMatchObject([
+      { policy: EMPTY, connections: [{ mode: 'gateway', segment: '' }] },
+      { policy: OPEN, connections: [{ mode: 'segment', segment: 'lab' }] },
+    ])
+  })
+
   it('wants a disk size that is a number', () => {
-    const { draft, fault } = useNewDomain('cdrom')
+    const { draft, fault } = wizard('cdrom')
     draft.diskMiB = NaN
     expect(fault.value).toMatch(/disk size/)
   })
