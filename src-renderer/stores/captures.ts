@@ -5,8 +5,12 @@ import { saveFile } from '../bridge'
 import { useApp } from './app'
 import { useNotices } from './notices'
 
+export type CaptureBounds = Required<
+  Pick<CallArgs<'captures.start'>, 'snapBytes' | 'fileBytes' | 'files' | 'totalBytes'>
+>
+
 /** How a capture is bounded when nothing else was chosen. */
-export const USUAL_CAPTURE = { snapBytes: 0, fileBytes: 0, files: 0, totalBytes: 1e9 } as const
+export const USUAL_CAPTURE: Readonly<CaptureBounds> = { snapBytes: 0, fileBytes: 0, files: 0, totalBytes: 1e9 }
 
 const portKey = (domainId: string, nic: number): string => `${domainId} ${nic}`
 
