@@ -6,6 +6,7 @@ import type { GatewayClient } from './gateway-client'
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, dhcpReply, EVERYBODY } from './gateway-dhcp'
 import { DNS_PORT, GatewayDns } from './gateway-dns'
 import { DnsServers } from './gateway-dns-servers'
+import { serveDns } from './gateway-dns-stream'
 import { DnsUpstream } from './gateway-dns-upstream'
 import type { OpenForward } from './gateway-forward'
 import { Forwards } from './gateway-forwards'
@@ -15,6 +16,7 @@ import { echoReply } from './gateway-icmp'
 import { GatewayOutput } from './gateway-output'
 import { UdpNat, type FlowMatch } from './gateway-udp'
 import { ETHERNET_BYTES, ETHERTYPE, PROTOCOL, readIpv4, type Ipv4Packet } from './packet'
+import { TcpGateway, type TcpCounts } from './tcp-gateway'
 
 export interface GatewayOptions {
   clock: Clock
@@ -38,6 +40,7 @@ export class Gateway {
   readonly address: number
   private readonly output: GatewayOutput
   private readonly udp: UdpNat
+  private readonly tcp: TcpGateway
   private readonly forwards: Forwards
   private readonly dns: GatewayDns
   private readonly fragments = new Map<string, Reassembler>()
@@ -49,11 +52,20 @@ export class Gateway {
     this.udp = new UdpNat(clock, this.output, this.address)
     const upstream = new DnsUpstream(clock, new DnsServers(clock, () => options.dnsServers()))
     this.dns = new GatewayDns({ clock, subnet, address: this.address, upstream })
+    this.tcp = new TcpGateway({
+      clock,
+      gatewayMac: mac,
+      gatewayAddress: this.address,
+      uplink: options.uplink,
+      local: (port) => (port === DNS_PORT ? (stream, client) => serveDns(clock, this.dns, client, stream) : null),
+      unreachable: (client, quoted, what) =>
+        this.output.error(client, this.address, what === 'host' ? 'hostUnreachable' : 'netUnreachable', quoted),
+    })
     this.forwards = new Forwards({
       clock,
       output: this.output,
       address: this.address,
-      accept: (_client, socket) => socket.destroy(),
+      accept: (client, socket, guestPort) => this.tcp.accept(client, this.address, socket, guestPort),
     })
   }
 
@@ -92,6 +104,7 @@ export class Gateway {
   abort(client: GatewayClient, match?: FlowMatch): void {
     this.udp.abort(client, match)
     this.forwards.abort(client, match)
+    this.tcp.abort(client, match && ((flow) => match({ protocol: PROTOCOL.tcp, ...flow })))
   }
 
   /** The card is gone: frees everything that is its. */
@@ -99,6 +112,7 @@ export class Gateway {
     this.udp.forget(client)
     this.dns.forget(client)
     this.forwards.forget(client)
+    this.tcp.forget(client)
     this.fragments.get(client.id)?.clear()
     this.fragments.delete(client.id)
   }
@@ -107,14 +121,15 @@ export class Gateway {
     this.udp.close()
     this.dns.close()
     this.forwards.close()
+    this.tcp.close()
     for (const reassembler of this.fragments.values()) reassembler.clear()
     this.fragments.clear()
   }
 
   /** What it holds at the moment, for all guests together. */
-  counts(): { udpFlows: number; udpLost: number; queries: number } {
+  counts(): { udpFlows: number; udpLost: number; queries: number; tcp: TcpCounts } {
     const udp = this.udp.counts()
-    return { udpFlows: udp.flows, udpLost: udp.lost, queries: this.dns.counts().open }
+    return { udpFlows: udp.flows, udpLost: udp.lost, queries: this.dns.counts().open, tcp: this.tcp.counts() }
   }
 
   private gather(client: GatewayClient, packet: Ipv4Packet): void {
@@ -152,6 +167,8 @@ export class Gateway {
         if (!this.options.uplink) return this.output.refuse(client, 'portUnreachable', packet)
         if (udp.destinationPort === DNS_PORT) return void this.resolve(client, udp)
         return this.udp.send(client, udp.sourcePort, this.address, udp.destinationPort, udp.payload)
+      case PROTOCOL.tcp:
+        return this.tcp.receive(client, packet)
       default:
         this.output.refuse(client, 'protocolUnreachable', packet)
     }
@@ -174,6 +191,8 @@ export class Gateway {
       case PROTOCOL.udp:
         if (udp) this.udp.send(client, udp.sourcePort, destination, udp.destinationPort, udp.payload)
         return
+      case PROTOCOL.tcp:
+        return this.tcp.receive(client, packet)
       default:
         this.output.refuse(client, 'protocolUnreachable', packet)
     }
