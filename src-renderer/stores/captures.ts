@@ -5,9 +5,8 @@ import { saveFile } from '../bridge'
 import { useApp } from './app'
 import { useNotices } from './notices'
 
-export type CaptureBounds = Required<
-  Pick<CallArgs<'captures.start'>, 'snapBytes' | 'fileBytes' | 'files' | 'totalBytes'>
->
+/** Bytes, but for `files`; 0 is for no bound. */
+export type CaptureBounds = Record<'snapBytes' | 'fileBytes' | 'files' | 'totalBytes', number>
 
 /** How a capture is bounded when nothing else was chosen. */
 export const USUAL_CAPTURE: Readonly<CaptureBounds> = { snapBytes: 0, fileBytes: 0, files: 0, totalBytes: 1e9 }
