@@ -21,6 +21,13 @@ export interface FrameLinkOptions {
   onDrain(): void
 }
 
+/** A line to one network card, whatever it is made of. */
+export type FrameLine = Pick<
+  FrameLink,
+  'linked' | 'isFull' | 'hasRoom' | 'write' | 'send' | 'pause' | 'resume' | 'close'
+>
+export type OpenLine = (options: FrameLinkOptions) => FrameLine
+
 /** The line to one network card: dialled, and dialled again as long as the card may come back. */
 export class FrameLink {
   #socket: Socket | null = null

@@ -1,6 +1,7 @@
 import { toFailure } from '../model/errors'
 import { forwardKey, GATEWAY_NETWORK, type Forward } from '../model/network'
 import type { Clock } from './clock'
+import { FrameLink } from './frame-link'
 import { Gateway } from './gateway'
 import { hostAddresses } from './host-addresses'
 import type { OpenForward } from './gateway-forward'
@@ -102,7 +103,11 @@ export class NetworkHost implements NetworkCommands {
     }
     if (known) this.removePort(config.id)
     const { clock } = this.options
-    const port = new Port(config, place.segment, { clock, notes: this.#notes })
+    const port = new Port(config, place.segment, {
+      clock,
+      notes: this.#notes,
+      openLine: (options) => new FrameLink(options),
+    })
     this.#ports.set(port.id, port)
     port.apply(domain.policy, domain.once)
     place.segment.add(port, domain)

@@ -1,6 +1,6 @@
 import type { NetworkRule, NicLimit, SandboxPolicy } from '../model/policy'
 import type { Clock } from './clock'
-import { FrameLink } from './frame-link'
+import type { FrameLine, OpenLine } from './frame-link'
 import type { Flow } from './flow-table'
 import type { GatewayClient } from './gateway-client'
 import { Lane } from './lane'
@@ -82,7 +82,7 @@ export class Port implements GatewayClient, FrameEnd {
   /** The clock, read once a chunk. */
   now: number
   readonly #clock: Clock
-  readonly #link: FrameLink
+  readonly #link: FrameLine
   readonly #up: Lane
   readonly #down: Lane
   readonly #run = new FrameRun(this)
@@ -97,7 +97,7 @@ export class Port implements GatewayClient, FrameEnd {
   constructor(
     readonly config: PortConfig,
     readonly segment: PortSegment,
-    private readonly parts: { clock: Clock; notes: Notes },
+    private readonly parts: { clock: Clock; notes: Notes; openLine: OpenLine },
   ) {
     const { clock } = parts
     this.#clock = clock
@@ -119,7 +119,7 @@ export class Port implements GatewayClient, FrameEnd {
       up: this.#up,
       down: this.#down,
     })
-    this.#link = new FrameLink({
+    this.#link = parts.openLine({
       path: config.path,
       onFrame: (buffer, at, end) => this.#fromGuest(buffer, at, end),
       onChunkEnd: () => this.#run.flush(),
@@ -144,8 +144,14 @@ export class Port implements GatewayClient, FrameEnd {
     return this.policy.apply(policy, once)
   }
 
+  /** Shows a frame of the guest that the policy has let pass to those who see no others. */
+  passed(buffer: Buffer, at: number, end: number): void {
+    for (const tap of this.taps) if (!tap.beforePolicy) tap.sent(buffer, at, end)
+  }
+
   /** Takes a frame of the guest that the policy has let pass on its way: false when limits see to the rest. */
   passesAtOnce(flow: Flow | null, buffer: Buffer, at: number, end: number): boolean {
+    this.passed(buffer, at, end)
     const rule = flow?.upShaper ?? null
     if (rule === null && this.#up.isPlain) return true
     this.#up.push(Buffer.from(buffer.subarray(at, end)), rule)

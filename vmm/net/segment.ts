@@ -145,7 +145,7 @@ export class Segment implements PortSegment {
         if (!flow.allowed) return
       }
     }
-    for (const tap of port.taps) if (tap.beforePolicy) tap.received(frame, 0, frame.length)
+    showUndecided(port, frame, 0, frame.length)
     port.deliver(flow, frame, 0, frame.length, null)
   }
 
@@ -158,7 +158,7 @@ export class Segment implements PortSegment {
     const source = u32(buffer, ip + 12)
     const destination = u32(buffer, ip + 16)
     if (source !== port.address) {
-      if (source === 0 && destination === BROADCAST) this.options.gateway.receive(port, buffer, at, end)
+      if (source === 0 && destination === BROADCAST) this.#toGateway(port, buffer, at, end)
       else this.#spoofed(port, buffer, ip, destination)
       return
     }
@@ -169,7 +169,7 @@ export class Segment implements PortSegment {
     const toAll = ((buffer[at] as number) & 1) === 1
     if (toAll && !this.#mayTellAll(port)) return
     if (toAll && (buffer[ip + 9] as number) === PROTOCOL.udp && this.#isDhcp(buffer, ip, end)) {
-      this.options.gateway.receive(port, buffer, at, end)
+      this.#toGateway(port, buffer, at, end)
       return
     }
     const ports = packetPorts(buffer, at, end)
@@ -188,7 +188,7 @@ export class Segment implements PortSegment {
   }
 
   #toNeighbour(sender: Port, target: Port, buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
-    for (const tap of target.taps) if (tap.beforePolicy) tap.received(buffer, at, end)
+    showUndecided(target, buffer, at, end)
     const ports = packetPorts(buffer, at, end)
     const flow = ports && flowOf(target.policy, 'in', ports, sender.address)
     if (!ports || !flow) return
@@ -221,10 +221,18 @@ export class Segment implements PortSegment {
     if (wanted === port.address) return // asks whether anybody else has it: nobody can
     const neighbour = this.#byAddress.get(wanted)
     if (neighbour && neighbour !== port && this.#mayTalk(port, neighbour)) {
+      port.passed(buffer, at, end)
+      showUndecided(neighbour, buffer, at, end)
       neighbour.deliver(null, buffer, at, end, null)
       return
     }
     // whoever may not be reached looks as if it were there: what is sent to it is refused at once
+    this.#toGateway(port, buffer, at, end)
+  }
+
+  /** What the policy has no say in. */
+  #toGateway(port: Port, buffer: Buffer, at: number, end: number): void {
+    port.passed(buffer, at, end)
     this.options.gateway.receive(port, buffer, at, end)
   }
 
@@ -271,6 +279,11 @@ export class Segment implements PortSegment {
   #isInside(address: number): boolean {
     return inBlock(address, this.options.subnet) || address === BROADCAST || address >>> 28 === 14
   }
+}
+
+/** Shows a frame for the guest to those who see it before its policy. */
+function showUndecided(port: Port, buffer: Buffer, at: number, end: number): void {
+  for (const tap of port.taps) if (tap.beforePolicy) tap.received(buffer, at, end)
 }
 
 function countDown(flow: Flow, ports: PacketPorts, now: number, bytes: number): void {
