@@ -93,7 +93,7 @@ const source = plugIn(1)
 const sink = plugIn(2)
 const watcher = plugIn(3)
 if (mirrors > 0) {
-  const deliver = (frame: Buffer): boolean => watcher.port.sendMirrored(frame)
+  const deliver = (...frame: [Buffer, number, number]): boolean => watcher.port.sendMirrored(...frame)
   sink.port.taps = [new Mirror({ sent: true, received: true, beforePolicy: false, deliver })]
 }
 

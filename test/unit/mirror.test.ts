@@ -5,8 +5,9 @@ const chunk = Buffer.from('..first..second..')
 const BOTH: MirrorDirections = { sent: true, received: true }
 
 function trial(directions: MirrorDirections, room = Infinity) {
-  const copies: Buffer[] = []
-  const deliver = (frame: Buffer) => copies.length < room && copies.push(frame) > 0
+  const copies: string[] = []
+  const deliver = (buffer: Buffer, at: number, end: number) =>
+    copies.length < room && copies.push(buffer.toString('latin1', at, end)) > 0
   return { copies, mirror: new Mirror({ ...directions, beforePolicy: false, deliver }) }
 }
 
@@ -20,21 +21,11 @@ test.each([
   mirror.sent(chunk, 2, 7)
   mirror.received(chunk, 9, 15)
 
-  expect(copies.map(String)).toEqual(expected)
+  expect(copies).toEqual(expected)
   expect({ frames: mirror.frames, bytes: mirror.bytes }).toEqual({
     frames: expected.length,
     bytes: expected.join('').length,
   })
-})
-
-test('a copy stays what it was when the chunk is used again', () => {
-  const { copies, mirror } = trial(BOTH)
-  const source = Buffer.from(chunk)
-
-  mirror.sent(source, 2, 7)
-  source.fill(0)
-
-  expect(copies.map(String)).toEqual(['first'])
 })
 
 describe('a full target', () => {

@@ -7,12 +7,12 @@ export interface MirrorDirections {
 export interface MirrorOptions extends MirrorDirections {
   /** Whether frames are copied before the policy has had its say, so that denied ones are seen too. */
   beforePolicy: boolean
-  /** Hands a frame to the target, whose property it then is; false when the target takes no more. */
-  deliver(frame: Buffer): boolean
+  /** Hands the frame in [at, end) to the target, which copies it; false when it takes no more. */
+  deliver(buffer: Buffer, at: number, end: number): boolean
 }
 
 /**
- * Copies the frames of one port to another. It never holds the source back: what the target does not take at once is
+ * Shows the frames of one port to another. It never holds the source back: what the target does not take at once is
  * dropped and counted. That nothing the target sends gets in is up to the switch.
  */
 export class Mirror {
@@ -26,7 +26,7 @@ export class Mirror {
     return this.options.beforePolicy
   }
 
-  /** A frame from `at` to `end` that the source's guest sends. Copies what it takes. */
+  /** A frame from `at` to `end` that the source's guest sends. */
   sent(buffer: Buffer, at: number, end: number): void {
     if (this.options.sent) this.#copy(buffer, at, end)
   }
@@ -37,7 +37,7 @@ export class Mirror {
   }
 
   #copy(buffer: Buffer, at: number, end: number): void {
-    if (!this.options.deliver(Buffer.from(buffer.subarray(at, end)))) {
+    if (!this.options.deliver(buffer, at, end)) {
       this.dropped++
       return
     }

@@ -26,7 +26,7 @@ export class NetworkMirrors {
         beforePolicy: stage === 'before',
         sent: direction !== 'down',
         received: direction !== 'up',
-        deliver: (frame) => held.target?.sendMirrored(frame) ?? false,
+        deliver: (buffer, at, end) => held.target?.sendMirrored(buffer, at, end) ?? false,
       }),
     }
     this.#held.set(config.id, held)

@@ -193,11 +193,11 @@ export class Port implements GatewayClient, FrameEnd {
     return this.hasRoom()
   }
 
-  /** A copy of somebody else's frame; false when it was dropped. */
-  sendMirrored(frame: Buffer): boolean {
+  /** Sends a copy of somebody else's frame; false when it was dropped. */
+  sendMirrored(buffer: Buffer, at: number, end: number): boolean {
     if (!this.plugged || !this.#link.linked || !this.#link.hasRoom) return false
-    this.#countDown(frame.length)
-    this.#link.send(frame, 0, frame.length)
+    this.#countDown(end - at)
+    this.#link.send(buffer, at, end)
     return true
   }
 
