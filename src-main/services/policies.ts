@@ -29,13 +29,12 @@ export class PolicyService {
   constructor(private readonly parts: PoliciesParts) {}
 
   get(id: string): PolicyView {
-    const domain = this.parts.domains.get(id)
-    const { policy } = domain.record.spec
+    const { policy } = this.parts.domains.get(id).record.spec
     return {
       policy,
       text: policyText(policy),
       template: templateOf(policy),
-      warnings: this.#warnings(domain, policy),
+      warnings: this.#warnings(policy),
       once: [...this.parts.networks.once(id)],
     }
   }
@@ -64,7 +63,7 @@ export class PolicyService {
     try {
       const policy = parsePolicyText(text)
       this.requireEnforceable(policy, domain.name)
-      return { policy, fault: null, warnings: this.#warnings(domain, policy) }
+      return { policy, fault: null, warnings: this.#warnings(policy) }
     } catch (error) {
       if (!(error instanceof VmmError)) throw error
       const { path, line, column } = error.context
@@ -90,12 +89,8 @@ export class PolicyService {
     const domain = this.parts.domains.get(id)
     const asked = parseOrRefuse(PolicyQuestionSchema, question, 'question')
     const { rules } = (policy ?? domain.record.spec.policy).network
-    const { action, rule, index, logged, sentence } = explain(
-      rules,
-      asked,
-      this.#near(domain),
-      this.parts.networks.once(id),
-    )
+    const around = { near: this.#near(domain), once: this.parts.networks.once(id), hostAddresses: hostAddresses() }
+    const { action, rule, index, logged, sentence } = explain(rules, asked, around)
     return { action, rule, index, logged: [...logged], sentence }
   }
 
@@ -162,8 +157,8 @@ export class PolicyService {
     await this.parts.networks.refresh(domain)
   }
 
-  #warnings(domain: Domain, policy: SandboxPolicy): PolicyRemark[] {
-    return policyWarnings(policy, { ...this.#names(''), forwards: domain.record.spec.forwards.length > 0 })
+  #warnings(policy: SandboxPolicy): PolicyRemark[] {
+    return policyWarnings(policy, this.#names(''))
   }
 
   /** A domain that is just being made may name itself. */

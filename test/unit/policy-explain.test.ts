@@ -77,6 +77,7 @@ describe('what would happen', () => {
     ['metadata', asked('169.254.169.254'), 'no link-local or reserved addresses', 'leads to no network'],
     ['the host', asked('host'), 'default deny', 'TCP to host port 443'],
     ['the host by its address', asked('10.86.0.1'), 'default deny', 'no rule allows it'],
+    ['the host by an address of its own', asked('192.168.1.5'), 'default deny', 'no rule allows it'],
     ['ping', asked('8.8.8.8', { protocol: 'icmp' }), 'default deny', 'ICMP to 8.8.8.8 is denied'],
     [
       'a call from outside',
@@ -86,18 +87,18 @@ describe('what would happen', () => {
     ],
     ['a stranger', asked('domain:web'), 'default deny', 'TCP to domain:web'],
   ])('to %s', (_what, question, rule, words) => {
-    const explanation = explain(WEB, question, NEAR)
+    const explanation = explain(WEB, question, { near: NEAR, hostAddresses: new Set([parseAddress('192.168.1.5')!]) })
 
     expect(explanation).toMatchObject({ action: 'deny', rule, index: -1, sentence: expect.stringContaining(words) })
   })
 
   test('to a neighbour, by its name or its address, whose own policy has its say', () => {
-    expect(explain(WEB, asked('domain:db'), NEAR)).toMatchObject({
+    expect(explain(WEB, asked('domain:db'), { near: NEAR })).toMatchObject({
       rule: 'The lab',
       sentence: expect.stringContaining("The policy of 'db' has to allow it as well."),
     })
-    expect(explain(WEB, asked('10.86.0.7'), NEAR)).toMatchObject({ rule: 'The lab' })
-    expect(explain(WEB, asked('10.86.0.8'), NEAR)).toMatchObject({ action: 'deny' })
+    expect(explain(WEB, asked('10.86.0.7'), { near: NEAR })).toMatchObject({ rule: 'The lab' })
+    expect(explain(WEB, asked('10.86.0.8'), { near: NEAR })).toMatchObject({ action: 'deny' })
     expect(explain(rulesOf({ name: 'n', action: 'allow', peers: ['neighbours'] }), asked('10.87.3.9'))).toMatchObject({
       rule: 'n',
     })
@@ -106,7 +107,7 @@ describe('what would happen', () => {
   test('with a rule for this run only', () => {
     const once = rulesOf({ name: 'Once', action: 'allow', peers: ['tracker.example.net'] })
 
-    expect(explain(WEB, asked('tracker.example.net'), [], once)).toMatchObject({ rule: 'Once', index: WEB.length })
+    expect(explain(WEB, asked('tracker.example.net'), { once })).toMatchObject({ rule: 'Once', index: WEB.length })
   })
 
   test('is what the switch does, whatever the rules', () => {

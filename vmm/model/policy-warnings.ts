@@ -5,12 +5,7 @@ import { holdsName, NAMING_BITS, parsePeer, type Peer } from './policy-peer'
 
 /** What is probably not meant, though it can be enforced. */
 
-export interface Surroundings extends KnownNames {
-  /** Whether the domain has port forwards. */
-  forwards: boolean
-}
-
-export function policyWarnings(policy: SandboxPolicy, around: Surroundings): PolicyRemark[] {
+export function policyWarnings(policy: SandboxPolicy, known: KnownNames): PolicyRemark[] {
   const { rules } = policy.network
   const shadowed = rules.flatMap((rule, index) => {
     const earlier = rules.slice(0, index).find((each) => covers(each, rule, rules.slice(index + 1)))
@@ -18,14 +13,14 @@ export function policyWarnings(policy: SandboxPolicy, around: Surroundings): Pol
     return earlier ? [{ path: `network.rules.${index}`, message }] : []
   })
   const uncalled = rules.flatMap((rule, index) => {
-    const message = `Nobody can call the guest as '${rule.name}' says: the domain has no port forwards.`
-    return !around.forwards && needsForwards(rule) ? [{ path: `network.rules.${index}.direction`, message }] : []
+    const message = `The rule '${rule.name}' has no effect: who is not a neighbour calls the guest by port forwards only, which need no rule.`
+    return isUncalled(rule) ? [{ path: `network.rules.${index}.direction`, message }] : []
   })
-  return [...missingPeers(policy, around), ...shadowed, ...uncalled]
+  return [...missingPeers(policy, known), ...shadowed, ...uncalled]
 }
 
-/** The host and whoever is outside call a guest through port forwards only. */
-function needsForwards({ direction, peers }: NetworkRule): boolean {
+/** Whether a rule is only about calls from those who cannot call. */
+function isUncalled({ direction, peers }: NetworkRule): boolean {
   return direction === 'in' && peers.every((text) => text === 'public' || text === 'private' || text === 'host')
 }
 

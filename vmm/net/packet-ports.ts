@@ -73,7 +73,12 @@ export function flowOf(policy: PortPolicy, direction: 'out' | 'in', ports: Packe
   const guestPort = direction === 'out' ? source : destination
   const peerPort = direction === 'out' ? destination : source
   const known = policy.flows.find(protocol, peer, guestPort, peerPort)
-  if (known) return known
+  if (known) {
+    // a packet from the middle was taken for one of the other side's connection: whoever begins one is asked for it
+    const isOther = begins && protocol === PROTOCOL.tcp && known.direction !== direction
+    if (!isOther) return known
+    policy.flows.remove(known)
+  }
   // an answer to nothing, or an error about something else
   if (protocol === PROTOCOL.icmp && !begins) return null
   return policy.begin(direction, begins, protocol, peer, guestPort, peerPort)

@@ -26,6 +26,15 @@ export interface NearDomain {
   addresses: readonly number[]
 }
 
+/** What stands around the guest. */
+export interface Surroundings {
+  near?: readonly NearDomain[]
+  /** Rules that were allowed for this run only. */
+  once?: readonly NetworkRule[]
+  /** The host's own addresses, beside that of the gateway. */
+  hostAddresses?: ReadonlySet<number>
+}
+
 /**
  * Answers by the very policy that the switch decides with. A name is taken to lead to some public address that, as far as
  * possible, no rule names. The policy of a domain at the other end, which has its say too, is not asked.
@@ -33,17 +42,25 @@ export interface NearDomain {
 export function explain(
   rules: readonly NetworkRule[],
   question: PolicyQuestion,
-  near: readonly NearDomain[] = [],
-  once: readonly NetworkRule[] = [],
+  around: Surroundings = {},
 ): Explanation {
+  const { once = [] } = around
   const policy = compilePolicy(rules, once)
   const target = parseTarget(question.target)
   if (!target) throw new VmmError('invalid', `'${question.target}' is nobody that could be reached.`)
   if (target.kind === 'name') return explainName(policy, question, target.name, [...rules, ...once])
-  const verdict = policy.decide(flowTo(question, peerOf(target, near)))
-  const also = target.kind === 'domain' ? ` The policy of '${target.name}' has to allow it as well.` : ''
-  const sentence = `${decision(verdict, subject(question))}${verdict.action === 'allow' ? also : ''}${logWords(verdict)}`
+  const peer = peerOf(target, around)
+  const verdict = policy.decide(flowTo(question, peer))
+  const sentence = `${decision(verdict, subject(question))}${proviso(question, peer, verdict)}${logWords(verdict)}`
   return { ...verdict, resolves: null, unless: [], sentence }
+}
+
+/** What else has to be so for what is allowed. */
+function proviso({ direction }: PolicyQuestion, { place, domain }: PeerFacts, { action }: Verdict): string {
+  if (direction === 'in' && place !== 'neighbour')
+    return ' Nobody outside can begin but by a port forward, which needs no rule.'
+  if (action === 'deny' || place !== 'neighbour') return ''
+  return ` The policy of ${domain ? `'${domain.name}'` : 'the domain there'} has to allow it as well.`
 }
 
 function explainName(
@@ -76,7 +93,7 @@ function flowTo({ direction, protocol, port }: PolicyQuestion, peer: PeerFacts):
 }
 
 /** Where the switch would find the target. */
-function peerOf(target: Exclude<Target, { kind: 'name' }>, near: readonly NearDomain[]): PeerFacts {
+function peerOf(target: Exclude<Target, { kind: 'name' }>, { near = [], hostAddresses }: Surroundings): PeerFacts {
   const gateway = GATEWAY_SUBNET.address + 1
   if (target.kind === 'host') return { address: gateway, place: 'host', domain: null, names: [] }
   if (target.kind === 'domain') {
@@ -85,7 +102,7 @@ function peerOf(target: Exclude<Target, { kind: 'name' }>, near: readonly NearDo
     return { address: found?.addresses[0] ?? gateway + 1, place: 'neighbour', domain, names: [] }
   }
   const { address } = target
-  if (address === gateway) return { address, place: 'host', domain: null, names: [] }
+  if (address === gateway || hostAddresses?.has(address)) return { address, place: 'host', domain: null, names: [] }
   const found = near.find(({ addresses }) => addresses.includes(address)) ?? null
   const inside = found !== null || inBlock(address, GATEWAY_SUBNET) || inBlock(address, SEGMENT_SUBNETS)
   const domain = found && { name: found.name, group: found.group }
