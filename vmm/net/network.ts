@@ -16,8 +16,10 @@ import type {
 } from './network-protocol'
 import type { PortConfig } from './port'
 
-/** A worker that ends is started again after this, milliseconds. */
-const RESTART_AFTER_MS = 100
+/** A worker that ends is started again after this, milliseconds; one that keeps ending at once, ever later. */
+const RESTART_AFTER_MS = { first: 100, most: 30_000 }
+/** A worker that has lived this long had not ended at once, milliseconds. */
+const LIVED_MS = 10_000
 /** The memory that the worker may take before it is ended and started anew, MiB. */
 const MEMORY_MIB = 1024
 
@@ -62,6 +64,7 @@ export class Network {
   #worker: NetworkThread | null = null
   #remote: Remote | null = null
   #closed = false
+  #patienceMs = RESTART_AFTER_MS.first / 2
   /** Denials are numbered on over restarts. */
   #firstSeq = 0
   #lastSeq = 0
@@ -154,13 +157,16 @@ export class Network {
     )
     this.#worker = worker
     this.#remote = remote
+    const begun = performance.now()
     let reason = 'it ended by itself'
     worker.on('error', (error) => (reason = error.message))
     worker.on('exit', () => {
       if (this.#closed) return
       remote.$close()
       this.#remote = null
-      setTimeout(() => void this.#beginAgain(reason), RESTART_AFTER_MS)
+      const { first, most } = RESTART_AFTER_MS
+      this.#patienceMs = performance.now() - begun > LIVED_MS ? first : Math.min(most, this.#patienceMs * 2)
+      setTimeout(() => void this.#beginAgain(reason), this.#patienceMs).unref()
     })
   }
 

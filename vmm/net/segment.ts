@@ -135,11 +135,10 @@ export class Segment implements PortSegment {
     const ports = packetPorts(frame, 0, frame.length)
     const peer = ports ? u32(frame, ETHERNET_BYTES + 12) : 0
     let flow: Flow | null = null
-    if (ports && (ports.protocol === PROTOCOL.tcp || ports.protocol === PROTOCOL.udp)) {
+    if (ports) {
       const { protocol, destination: guestPort, source: peerPort } = ports
       flow = port.policy.flows.find(protocol, peer, guestPort, peerPort)
-      const isReplyless = protocol === PROTOCOL.tcp ? ports.begins : peerPort !== DHCP_SERVER
-      if (flow === null && isReplyless) flow = port.policy.beginForwarded(protocol, peer, guestPort, peerPort)
+      if (flow === null && beginsForward(ports)) flow = port.policy.beginForwarded(protocol, peer, guestPort, peerPort)
       if (flow) {
         countDown(flow, ports, port.now, frame.length)
         if (!flow.allowed) return
@@ -284,6 +283,11 @@ export class Segment implements PortSegment {
 /** Shows a frame for the guest to those who see it before its policy. */
 function showUndecided(port: Port, buffer: Buffer, at: number, end: number): void {
   for (const tap of port.taps) if (tap.beforePolicy) tap.received(buffer, at, end)
+}
+
+/** Whether the gateway begins something with a packet that belongs to no flow. */
+function beginsForward({ protocol, source, begins }: PacketPorts): boolean {
+  return protocol === PROTOCOL.tcp ? begins : protocol === PROTOCOL.udp && source !== DHCP_SERVER
 }
 
 function countDown(flow: Flow, ports: PacketPorts, now: number, bytes: number): void {
