@@ -87,6 +87,9 @@ describe('the packaged application', () => {
     const run = await vivarium(home, ['run', '--no-stdin', '--', 'uname', '-s'])
 
     expect(run).toEqual({ status: 0, stdout: 'Linux\n', stderr: '' })
+    // the network's worker is a file of the archive as well
+    const ask = ['run', '--no-stdin', '--', 'sh', '-c', 'until ip route | grep -q ^default; do sleep 1; done; ip route']
+    expect((await vivarium(home, ask)).stdout).toContain('default via 10.86.0.1')
     const info = JSON.parse((await vivarium(home, ['info', '--json'])).stdout) as { shell: string }
     expect(info.shell).toBe('electron')
   })
