@@ -19,7 +19,7 @@ export class TcpCard {
   readonly #listeners = new Set<() => void>()
 
   constructor(
-    private readonly gateway: TcpGateway,
+    private readonly gateway: Pick<TcpGateway, 'receive'>,
     readonly address: string,
     private readonly clock: Clock = realClock,
   ) {

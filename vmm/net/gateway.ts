@@ -57,7 +57,8 @@ export class Gateway {
       gatewayMac: mac,
       gatewayAddress: this.address,
       uplink: options.uplink,
-      local: (port) => (port === DNS_PORT ? (stream, client) => serveDns(clock, this.dns, client, stream) : null),
+      local: (port) =>
+        port === DNS_PORT ? (stream, client) => serveDns({ clock, dns: this.dns, client, stream }) : null,
       unreachable: (client, quoted, what) =>
         this.output.error(client, this.address, what === 'host' ? 'hostUnreachable' : 'netUnreachable', quoted),
     })
