@@ -2,7 +2,6 @@ import { decode, encode, type DecodedPacket, type Packet } from 'dns-packet'
 import { afterEach, describe, expect, test } from 'vitest'
 import { formatAddress, parseAddress } from '../../vmm/model/ipv4'
 import { REBINDING_RULE } from '../../vmm/model/policy'
-import {  } from '../../vmm/net/gateway-dns'
 import { DENIED, GATEWAY_ADDRESS, GatewayGuest, gatewayOn, settled, until } from '../support/gateway-guest'
 import { addresses, dnsServer, NXDOMAIN, replyTo, SERVFAIL, TRUNCATED, type Answering } from '../support/dns-server'
 

@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Forward } from '../../vmm/model/network'
+import { forwardError } from '../../vmm/net/gateway-forward'
 import { GATEWAY_ADDRESS, GatewayGuest, gatewayOn, settled, until } from '../support/gateway-guest'
 import { udpServer } from '../support/loopback'
 
@@ -131,6 +132,15 @@ describe('a port that cannot be opened', () => {
         message: '203.0.113.9 is no address of this host.',
       })
     }
+  })
+
+  test('because the system keeps it for itself, is denied', () => {
+    const thrown = Object.assign(new Error('listen EACCES'), { code: 'EACCES' })
+
+    expect(forwardError(thrown, { ...udp(80), protocol: 'tcp' })).toMatchObject({
+      kind: 'denied',
+      message: 'This host does not let Vivarium listen at TCP port 80.',
+    })
   })
 
   test('because the card goes meanwhile, stays closed', async () => {

@@ -1,6 +1,7 @@
 import { createServer, type Socket } from 'node:net'
 import type { Forward } from '../model/network'
 import { forwardError, type OpenForward } from './gateway-forward'
+import { resetAndDestroy } from './tcp-joint'
 
 /** Connections through one forward at a time; more are refused by the host. */
 const CONNECTIONS_MOST = 1024
@@ -17,7 +18,7 @@ export function openTcpForward(forward: Forward, accept: (socket: Socket) => voi
   const close = (): Promise<void> =>
     new Promise((resolve) => {
       server.close(() => resolve())
-      for (const socket of sockets) socket.destroy()
+      for (const socket of sockets) resetAndDestroy(socket)
     })
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(forwardError(error, forward)))

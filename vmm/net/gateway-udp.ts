@@ -15,6 +15,7 @@ const BEGINS_PER_SECOND = 256
 const LOOPBACK = 0x7f00_0001
 const ERRORS: Record<string, IcmpError> = {
   ECONNREFUSED: 'portUnreachable',
+  ECONNRESET: 'portUnreachable', // as Windows says it
   EHOSTUNREACH: 'hostUnreachable',
   ENETUNREACH: 'netUnreachable',
   EACCES: 'prohibited',
