@@ -101,7 +101,7 @@ export class GatewayDns {
     if (own) return own
     const { action, rule } = client.mayResolve(name)
     if (action === 'deny') {
-      this.note(client, name, rule, 'the name may not be resolved')
+      this.note(client, name, rule, 'The name may not be resolved.')
       return NO_NAME
     }
     const outcome = await this.recordsOf(guest, name, type)
@@ -129,7 +129,7 @@ export class GatewayDns {
     const addresses = left.filter(isAddress)
     if (addresses.length === 0) {
       if (left.length === records.length) return { code: RCODE.ok, records } // aliases that lead nowhere
-      this.note(client, name, REBINDING_RULE, 'a public name led to a private address')
+      this.note(client, name, REBINDING_RULE, 'A public name led to a private address.')
       return NOTHING
     }
     for (const record of addresses) client.pin(name, parseAddress(record.data)!, ttlOf(record))

@@ -14,6 +14,8 @@ import type { Port, PortSegment } from './port'
 const DHCP_SERVER = 67
 const DNS = 53
 const BROADCAST = 0xffff_ffff
+/** Where a frame has the address that its packet is for. */
+const DESTINATION_AT = ETHERNET_BYTES + 16
 /** Frames to all that one port may send a second; one is many for those who get it. */
 const TO_ALL_PER_SECOND = 200
 /** What an address that is not the card's own is refused by. */
@@ -126,7 +128,9 @@ export class Segment implements PortSegment {
       return
     }
     const target = this.#byMac.get(macKey(high, low))
-    if (target === undefined || target === port) port.counters.dropped++
+    // the policy has decided about an address: its frame goes to no other card than that one's
+    const isFor = target?.address === u32(buffer, at + DESTINATION_AT)
+    if (target === undefined || target === port || !isFor) port.counters.dropped++
     else this.#toNeighbour(port, target, buffer, at, end, run)
   }
 
@@ -166,6 +170,10 @@ export class Segment implements PortSegment {
       return
     }
     const toAll = ((buffer[at] as number) & 1) === 1
+    if (toAll && !this.#isToAll(destination)) {
+      port.counters.dropped++
+      return
+    }
     if (toAll && !this.#mayTellAll(port)) return
     if (toAll && (buffer[ip + 9] as number) === PROTOCOL.udp && this.#isDhcp(buffer, ip, end)) {
       this.#toGateway(port, buffer, at, end)
@@ -276,7 +284,13 @@ export class Segment implements PortSegment {
   }
 
   #isInside(address: number): boolean {
-    return inBlock(address, this.options.subnet) || address === BROADCAST || address >>> 28 === 14
+    return inBlock(address, this.options.subnet) || this.#isToAll(address)
+  }
+
+  /** Everybody, everybody here, or a group. */
+  #isToAll(address: number): boolean {
+    const { address: first, bits } = this.options.subnet
+    return address === BROADCAST || address === first + 2 ** (32 - bits) - 1 || address >>> 28 === 14
   }
 }
 
