@@ -1,19 +1,11 @@
 import { test } from 'vitest'
-import type { Clock } from '../../vmm/net/clock'
 import { Shaper } from '../../vmm/net/shaper'
 import { udpFrame } from '../support/network-frames'
+import { realClock } from '../support/real-clock'
 import { percentile, report } from './figures'
 
 const ROUNDS = 5
 const ROUND_MS = 10_000
-const CLOCK: Clock = {
-  now: () => performance.now(),
-  later: (ms, work) => {
-    const timer = setTimeout(work, ms)
-    return () => clearTimeout(timer)
-  },
-  random32: () => 0,
-}
 
 interface Round {
   /** Share of the rate that passed, in percent. */
@@ -32,7 +24,7 @@ async function round(bitsPerSecond: number): Promise<Round> {
     const sent = pings.get(frame)
     if (sent !== undefined) waits.push(performance.now() - sent)
   }
-  const shaper = new Shaper({ clock: CLOCK, bitsPerSecond, burstBytes: 0, deliver })
+  const shaper = new Shaper({ clock: realClock, bitsPerSecond, burstBytes: 0, deliver })
   const frame = udpFrame({ bytes: 1514, port: 1 })
   const begun = performance.now()
   let sent = 0
