@@ -29,8 +29,15 @@ interface Load {
   mirrors?: number
 }
 
-/** Frames a second and processor seconds for each GB, of rounds in processes of their own. */
-function measure({ bytes, flows = 1, mirrors = 0 }: Load): { millions: number[]; secondsPerGb: number[] } {
+interface Measured {
+  /** Millions of frames in a second by the clock, and in one of a processor: a busy host gives less than one a second. */
+  millions: number[]
+  millionsPerCpu: number[]
+  secondsPerGb: number[]
+}
+
+/** Rounds in processes of their own. */
+function measure({ bytes, flows = 1, mirrors = 0 }: Load): Measured {
   const rounds = Array.from({ length: ROUNDS }, () => {
     const args = [bytes, flows, mirrors, ROUND_MS].map(String)
     const text = execFileSync(process.execPath, [join(folder, 'switch-load.cjs'), ...args], { encoding: 'utf8' })
@@ -38,6 +45,7 @@ function measure({ bytes, flows = 1, mirrors = 0 }: Load): { millions: number[];
   })
   return {
     millions: rounds.map(({ frames, ms }) => frames / ms / 1000),
+    millionsPerCpu: rounds.map(({ frames, cpuMs }) => frames / cpuMs / 1000),
     secondsPerGb: rounds.map(({ frames, cpuMs }) => (cpuMs * 1e6) / (frames * bytes)),
   }
 }
@@ -49,6 +57,7 @@ describe('the switch alone, with the policies of both sides', () => {
   ])('frames of $bytes bytes', ({ bytes, atLeast }) => {
     const alone = measure({ bytes })
     report({ name: `frames of ${bytes} bytes a second`, values: alone.millions, unit: ' M', atLeast })
+    note({ name: 'the same in a second of processor time', values: alone.millionsPerCpu, unit: ' M' })
     note({ name: 'processor time for a GB', values: alone.secondsPerGb, unit: ' s' })
 
     const many = measure({ bytes, flows: 32 })
