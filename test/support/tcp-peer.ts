@@ -163,11 +163,12 @@ export class TcpPeer {
       if (this.#finSent && acknowledged === this.#nxt) this.#finAcked = true
     }
     const scale = segment.flags.includes('S') ? 0 : this.#otherScale
-    if (acknowledged >= this.#una) this.#windowEnd = acknowledged + segment.window * 2 ** scale
+    if (acknowledged >= this.#una)
+      this.#windowEnd = Math.max(this.#windowEnd, acknowledged + segment.window * 2 ** scale)
     const [, reports] = segment.options.find(([kind]) => kind === 5) ?? [5, Buffer.alloc(0)]
     for (let at = 0; at < reports.length; at += 8) {
-      const left = this.#una + ((reports.readUInt32BE(at) - segment.acknowledged) >>> 0)
-      const right = this.#una + ((reports.readUInt32BE(at + 4) - segment.acknowledged) >>> 0)
+      const left = acknowledged + ((reports.readUInt32BE(at) - segment.acknowledged) >>> 0)
+      const right = acknowledged + ((reports.readUInt32BE(at + 4) - segment.acknowledged) >>> 0)
       for (const sent of this.#sent) if (sent.at >= left && sent.end <= right) sent.reported = true
     }
     this.#resendHoles()
