@@ -9,8 +9,10 @@ interface Piece {
   touched: number
 }
 
+type Run = Omit<Piece, 'data'>
+
 /** Pieces of one connection; what comes in crumbs beyond that has to come again. */
-const PIECES_MOST = 2048
+const PIECES_MOST = 1024
 /** What a piece takes besides its bytes. */
 const PIECE_COST = 256
 
@@ -60,15 +62,18 @@ export class Reassembly {
 
   /** What there is without a hole, as pairs of edges, the newest first and at most so many as an option takes. */
   blocks(): number[] {
-    const runs: { from: number; end: number; touched: number }[] = []
-    for (const { from, end, touched } of this.#pieces) {
-      const run = runs.at(-1)
-      if (run?.end === from) {
-        run.end = end
-        run.touched = Math.max(run.touched, touched)
-      } else runs.push({ from, end, touched })
+    const newest: Run[] = []
+    let run: Run | undefined
+    for (const piece of this.#pieces) {
+      if (run?.end === piece.from) {
+        run.end = piece.end
+        run.touched = Math.max(run.touched, piece.touched)
+      } else {
+        if (run) rank(newest, run)
+        run = { from: piece.from, end: piece.end, touched: piece.touched }
+      }
     }
-    const newest = runs.sort((one, other) => other.touched - one.touched).slice(0, SACK_BLOCKS_MOST)
+    if (run) rank(newest, run)
     return newest.flatMap(({ from, end }) => [from, end])
   }
 
@@ -88,4 +93,12 @@ export class Reassembly {
     }
     return low
   }
+}
+
+/** Puts `run` to its place among the newest, if it is one of them. */
+function rank(newest: Run[], run: Run): void {
+  if (newest.length === SACK_BLOCKS_MOST && run.touched < (newest.at(-1) as Run).touched) return
+  const place = newest.findIndex(({ touched }) => touched < run.touched)
+  newest.splice(place < 0 ? newest.length : place, 0, run)
+  newest.length = Math.min(newest.length, SACK_BLOCKS_MOST)
 }
