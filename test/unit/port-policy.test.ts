@@ -27,7 +27,7 @@ const BOTH: NetworkRuleInput = { ...IN, direction: 'both' }
 
 /** A TCP packet of the guest from port 5000 to port 80 of its peer. */
 function packet(begins: boolean): PacketPorts {
-  return { protocol: 6, source: 5000, destination: 80, begins, ends: false }
+  return { protocol: 6, source: 5000, destination: 80, begins, ends: false, isError: false }
 }
 
 test('a guest that may not begin does not by pretending to answer first', () => {

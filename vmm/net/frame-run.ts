@@ -1,3 +1,5 @@
+import { u32 } from './packet'
+
 /** The length before each frame, bytes. */
 const LENGTH_BYTES = 4
 
@@ -43,4 +45,11 @@ export class FrameRun {
     target.write(this.#buffer.subarray(this.#from, this.#end), this.sender)
     this.#buffer = null
   }
+}
+
+/** How many frames lie one after another in a chunk, each with its length before it. */
+export function countFrames(chunk: Buffer): number {
+  let count = 0
+  for (let at = 0; at < chunk.length; at += LENGTH_BYTES + u32(chunk, at)) count++
+  return count
 }

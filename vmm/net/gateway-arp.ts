@@ -21,7 +21,7 @@ export function arpAnswer(
   end: number,
 ): Buffer | null {
   const arp = at + ETHERNET_BYTES
-  if (end - arp < ARP_BYTES || !KIND.equals(buffer.subarray(arp, arp + KIND.length))) return null
+  if (!isArp(buffer, arp, end)) return null
   if (buffer.readUInt16BE(arp + 6) !== REQUEST) return null
   const asked = buffer.readUInt32BE(arp + 24)
   if (asked === client.address || !isHost(asked, gateway.subnet)) return null
@@ -36,6 +36,11 @@ export function arpAnswer(
   frame.set(client.mac, 32)
   frame.writeUInt32BE(buffer.readUInt32BE(arp + 14), 38)
   return frame
+}
+
+/** Whether ARP at `arp` is about IPv4 over Ethernet, and whole. */
+export function isArp(buffer: Buffer, arp: number, end: number): boolean {
+  return end - arp >= ARP_BYTES && KIND.equals(buffer.subarray(arp, arp + KIND.length))
 }
 
 /** Neither another subnet's, nor the subnet's own name or its broadcast address. */

@@ -1,8 +1,8 @@
 import {
   ETHERNET_BYTES,
+  FRAME_MOST,
   folded,
   IPV4_BYTES,
-  MTU,
   checksum,
   PAYLOAD_AT,
   PROTOCOL,
@@ -16,34 +16,34 @@ import {
 
 /** Longest UDP payload that a datagram of IPv4 without options has room for. */
 export const UDP_PAYLOAD_MOST = 0xffff - IPV4_BYTES - UDP_BYTES
-/** Payload of each fragment but the last: what fits, in units of 8 bytes. */
-const FRAGMENT_BYTES = (MTU - IPV4_BYTES) & ~7
 const MORE_FRAGMENTS = 0x2000
 
 /** The frames that carry one IPv4 datagram: one, or its fragments in order where it is longer than the MTU. */
 export function datagramFrames(header: FrameHeader, payload: Uint8Array): Buffer[] {
-  if (payload.length <= MTU - IPV4_BYTES) return [frameOf(header, payload)]
-  const frames: Buffer[] = []
-  for (let offset = 0; offset < payload.length; offset += FRAGMENT_BYTES) {
-    const end = Math.min(offset + FRAGMENT_BYTES, payload.length)
-    const frame = frameOf(header, payload.subarray(offset, end))
-    markFragment(frame, offset, end < payload.length)
-    frames.push(frame)
-  }
-  return frames
-}
-
-function frameOf(header: FrameHeader, payload: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(PAYLOAD_AT + payload.length)
   writeHeaders(frame, header, payload.length)
   frame.set(payload, PAYLOAD_AT)
-  return frame
+  return frame.length <= FRAME_MOST ? [frame] : fragmentsOf(frame)
 }
 
-function markFragment(frame: Buffer, offset: number, more: boolean): void {
-  frame.writeUInt16BE((more ? MORE_FRAGMENTS : 0) | (offset >> 3), ETHERNET_BYTES + 6)
-  frame.writeUInt16BE(0, ETHERNET_BYTES + 10)
-  frame.writeUInt16BE(checksum(frame, ETHERNET_BYTES, PAYLOAD_AT), ETHERNET_BYTES + 10)
+/**
+ * The frames that a frame longer than the MTU is carried in (RFC 791, 3.2). It holds one whole IPv4 packet whose lengths
+ * are right, and nothing behind it. Each fragment has all options of the packet.
+ */
+export function fragmentsOf(frame: Buffer): Buffer[] {
+  const payloadAt = ETHERNET_BYTES + ((frame[ETHERNET_BYTES] as number) & 15) * 4
+  const most = (FRAME_MOST - payloadAt) & ~7
+  const frames: Buffer[] = []
+  for (let at = payloadAt; at < frame.length; at += most) {
+    const end = Math.min(at + most, frame.length)
+    const fragment = Buffer.concat([frame.subarray(0, payloadAt), frame.subarray(at, end)])
+    fragment.writeUInt16BE(fragment.length - ETHERNET_BYTES, ETHERNET_BYTES + 2)
+    fragment.writeUInt16BE((end < frame.length ? MORE_FRAGMENTS : 0) | ((at - payloadAt) >> 3), ETHERNET_BYTES + 6)
+    fragment.writeUInt16BE(0, ETHERNET_BYTES + 10)
+    fragment.writeUInt16BE(checksum(fragment, ETHERNET_BYTES, payloadAt), ETHERNET_BYTES + 10)
+    frames.push(fragment)
+  }
+  return frames
 }
 
 export interface UdpEnds {

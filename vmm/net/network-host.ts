@@ -16,7 +16,8 @@ import type {
   SegmentConfig,
 } from './network-protocol'
 import { Notes } from './notes'
-import { Port, type PortConfig } from './port'
+import { Port } from './port'
+import type { PortConfig } from './port-config'
 import { calledPort } from './port-policy'
 import { Segment } from './segment'
 

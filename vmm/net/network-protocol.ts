@@ -3,7 +3,7 @@ import type { Forward } from '../model/network'
 import type { NetworkRule, SandboxPolicy } from '../model/policy'
 import type { PacketSummary } from './capture-recent'
 import type { Note } from './notes'
-import type { PortConfig, PortCounters } from './port'
+import type { PortConfig, PortCounters } from './port-config'
 
 /** What main tells the network's worker, and what that tells main. Addresses are unsigned 32-bit numbers. */
 

@@ -14,7 +14,7 @@ import type {
   NetworkReport,
   SegmentConfig,
 } from './network-protocol'
-import type { PortConfig } from './port'
+import type { PortConfig } from './port-config'
 
 /** A worker that ends is started again after this, milliseconds; one that keeps ending at once, ever later. */
 const RESTART_AFTER_MS = { first: 100, most: 30_000 }

@@ -6,27 +6,14 @@ import type { GatewayClient } from './gateway-client'
 import { Lane } from './lane'
 import type { NoteFacts, Notes } from './notes'
 import { ETHERNET_BYTES, FRAME_MOST, macBytes, u16, u32 } from './packet'
+import type { PortConfig, PortCounters } from './port-config'
 import { PortPolicy } from './port-policy'
-import { FrameRun, type FrameEnd } from './frame-run'
-import type { Tap } from './tap'
+import { countFrames, FrameRun, type FrameEnd } from './frame-run'
+import { showTaps, type Tap } from './tap'
 import type { PeerFacts, Verdict } from './policy-verdict'
 
 /** How long a guest that takes nothing may hold others back before what is sent to it is dropped, milliseconds. */
 const STUCK_AFTER_MS = 2000
-
-export interface PortConfig {
-  /** `domainId/nic`. */
-  id: string
-  domainId: string
-  /** Counted from 0. */
-  nic: number
-  mac: string
-  /** Its one IPv4 address. */
-  address: number
-  /** The socket that the network card listens on. */
-  path: string
-  plugged: boolean
-}
 
 /** The segment, as a port needs it. */
 export interface PortSegment {
@@ -41,18 +28,6 @@ export interface PortSegment {
   forward(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun | null): void
   /** A frame of the gateway for the guest. */
   fromGateway(port: Port, frame: Buffer): void
-}
-
-export interface PortCounters {
-  upFrames: number
-  upBytes: number
-  downFrames: number
-  downBytes: number
-  dropped: number
-  /** Frames with an address that is not the card's. */
-  spoofed: number
-  /** Frames of protocols that are not carried, and such as are no frames. */
-  unsupported: number
 }
 
 /** A network card's place on its segment. */
@@ -146,7 +121,12 @@ export class Port implements GatewayClient, FrameEnd {
 
   /** Shows a frame of the guest that the policy has let pass to those who see no others. */
   passed(buffer: Buffer, at: number, end: number): void {
-    for (const tap of this.taps) if (!tap.beforePolicy) tap.sent(buffer, at, end)
+    if (this.taps.length > 0) showTaps(this.taps, false, 'sent', buffer, at, end)
+  }
+
+  /** Shows a frame for the guest to those who see it before its policy. */
+  arrived(buffer: Buffer, at: number, end: number): void {
+    if (this.taps.length > 0) showTaps(this.taps, true, 'received', buffer, at, end)
   }
 
   /** Takes a frame of the guest that the policy has let pass on its way: false when limits see to the rest. */
@@ -171,7 +151,7 @@ export class Port implements GatewayClient, FrameEnd {
   write(frames: Buffer, sender: FrameEnd | null): void {
     if (this.#link.isFull) {
       if (this.#stuck || sender === null) {
-        this.counters.dropped++
+        this.counters.dropped += countFrames(frames)
         return
       }
       this.#holdBack(sender)
@@ -257,7 +237,7 @@ export class Port implements GatewayClient, FrameEnd {
       return
     }
     if (!this.plugged) return
-    for (const tap of taps) if (tap.beforePolicy) tap.sent(buffer, at, end)
+    if (taps.length > 0) showTaps(taps, true, 'sent', buffer, at, end)
     if (this.mirrors > 0) {
       counters.dropped++
       return
@@ -270,7 +250,7 @@ export class Port implements GatewayClient, FrameEnd {
   }
 
   #out(buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
-    for (const tap of this.taps) if (!tap.beforePolicy) tap.received(buffer, at, end)
+    if (this.taps.length > 0) showTaps(this.taps, false, 'received', buffer, at, end)
     if (!this.plugged || (run === null && this.#link.isFull)) {
       this.counters.dropped++
       return

@@ -4,14 +4,16 @@ import type { Clock } from './clock'
 import { denialReply } from './denial-reply'
 import type { Flow } from './flow-table'
 import type { FrameRun } from './frame-run'
+import { broadcastOf, isArp } from './gateway-arp'
+import { DHCP_SERVER_PORT } from './gateway-dhcp'
 import { Reassembler } from './gateway-fragments'
 import type { Gateway } from './gateway'
-import { ETHERNET_BYTES, ETHERTYPE, IPV4_BYTES, PROTOCOL, readIpv4, u16, u32 } from './packet'
-import { flowOf, packetPorts, type PacketPorts } from './packet-ports'
+import { fragmentsOf } from './gateway-frames'
+import { ETHERNET_BYTES, ETHERTYPE, FRAME_MOST, IPV4_BYTES, PROTOCOL, readIpv4, u16, u32 } from './packet'
+import { beginsForward, countDown, flowOf, packetPorts } from './packet-ports'
 import type { PeerFacts } from './policy-verdict'
 import type { Port, PortSegment } from './port'
 
-const DHCP_SERVER = 67
 const DNS = 53
 const BROADCAST = 0xffff_ffff
 /** Where a frame has the address that its packet is for. */
@@ -46,7 +48,6 @@ export class Segment implements PortSegment {
   readonly #gatewayHigh: number
   readonly #gatewayLow: number
   readonly #ports = new Set<Port>()
-  readonly #byMac = new Map<number, Port>()
   readonly #byAddress = new Map<number, Port>()
   readonly #domains = new Map<string, { name: string; group: string }>()
   readonly #toAll = new WeakMap<Port, TokenBucket>()
@@ -66,17 +67,16 @@ export class Segment implements PortSegment {
 
   add(port: Port, domain: { name: string; group: string }): void {
     this.#ports.add(port)
-    this.#byMac.set(macKey(port.macHigh, port.macLow), port)
     this.#byAddress.set(port.address, port)
     this.#domains.set(port.config.domainId, domain)
   }
 
   remove(port: Port): void {
     this.#ports.delete(port)
-    const key = macKey(port.macHigh, port.macLow)
-    if (this.#byMac.get(key) === port) this.#byMac.delete(key)
     if (this.#byAddress.get(port.address) === port) this.#byAddress.delete(port.address)
     this.#fragments.get(port)?.clear()
+    const { domainId } = port.config
+    if (![...this.#ports].some(({ config }) => config.domainId === domainId)) this.#domains.delete(domainId)
     this.options.gateway.forget(port)
   }
 
@@ -98,7 +98,7 @@ export class Segment implements PortSegment {
   isService(protocol: number, peer: number, port: number): boolean {
     if (peer !== this.gatewayAddress) return false
     if (protocol === PROTOCOL.icmp) return true
-    if (protocol === PROTOCOL.udp && port === DHCP_SERVER) return true
+    if (protocol === PROTOCOL.udp && port === DHCP_SERVER_PORT) return true
     return this.options.uplink && port === DNS && (protocol === PROTOCOL.udp || protocol === PROTOCOL.tcp)
   }
 
@@ -119,19 +119,24 @@ export class Segment implements PortSegment {
   forward(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
     const high = u16(buffer, at)
     const low = u32(buffer, at + 2)
-    if (high === this.#gatewayHigh && low === this.#gatewayLow) {
-      this.options.gateway.receive(port, buffer, at, end)
-      return
-    }
+    const destination = u32(buffer, at + DESTINATION_AT)
     if ((high & 0x100) !== 0) {
       for (const other of this.#ports) if (other !== port) this.#toNeighbour(port, other, buffer, at, end, null)
       return
     }
-    const target = this.#byMac.get(macKey(high, low))
-    // the policy has decided about an address: its frame goes to no other card than that one's
-    const isFor = target?.address === u32(buffer, at + DESTINATION_AT)
-    if (target === undefined || target === port || !isFor) port.counters.dropped++
-    else this.#toNeighbour(port, target, buffer, at, end, run)
+    // by both of its addresses: the policy was asked about one, and the frame would go by the other
+    const target = this.#byAddress.get(destination)
+    if (high === this.#gatewayHigh && low === this.#gatewayLow) {
+      if (target === undefined) {
+        this.options.gateway.receive(port, buffer, at, end)
+        return
+      }
+      buffer.set(target.mac, at) // the guest was led to the gateway when it might not reach its neighbour
+    } else if (target?.macHigh !== high || target.macLow !== low) {
+      port.counters.dropped++
+      return
+    }
+    if (target !== port) this.#toNeighbour(port, target, buffer, at, end, run)
   }
 
   /** A frame of the gateway for the guest behind `port`. */
@@ -145,14 +150,14 @@ export class Segment implements PortSegment {
       if (flow === null && beginsForward(ports)) flow = port.policy.beginForwarded(protocol, peer, guestPort, peerPort)
       if (flow) {
         countDown(flow, ports, port.now, frame.length)
-        if (!flow.allowed) return
+        if (!flow.allowed && !ports.ends && !ports.isError) return
       }
     }
-    showUndecided(port, frame, 0, frame.length)
+    port.arrived(frame, 0, frame.length)
     port.deliver(flow, frame, 0, frame.length, null)
   }
 
-  #ipv4FromGuest(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun): void {
+  #ipv4FromGuest(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
     const ip = at + ETHERNET_BYTES
     if (end - ip < IPV4_BYTES) {
       port.counters.unsupported++
@@ -166,7 +171,7 @@ export class Segment implements PortSegment {
       return
     }
     if ((u16(buffer, ip + 6) & 0x3fff) !== 0) {
-      this.#fragment(port, buffer, at, end, run)
+      this.#fragment(port, buffer, at, end)
       return
     }
     const toAll = ((buffer[at] as number) & 1) === 1
@@ -185,7 +190,10 @@ export class Segment implements PortSegment {
       return
     }
     const flow = flowOf(port.policy, 'out', ports, destination)
-    if (flow === null) return
+    if (flow === null) {
+      port.counters.dropped++
+      return
+    }
     flow.upBytes += end - at
     flow.lastAt = port.now
     if (flow.direction === 'in') flow.answered = true
@@ -195,25 +203,31 @@ export class Segment implements PortSegment {
   }
 
   #toNeighbour(sender: Port, target: Port, buffer: Buffer, at: number, end: number, run: FrameRun | null): void {
-    showUndecided(target, buffer, at, end)
+    target.arrived(buffer, at, end)
     const ports = packetPorts(buffer, at, end)
     const flow = ports && flowOf(target.policy, 'in', ports, sender.address)
-    if (!ports || !flow) return
+    if (!ports || !flow) {
+      target.counters.dropped++
+      return
+    }
     countDown(flow, ports, target.now, end - at)
-    if (flow.allowed) target.deliver(flow, buffer, at, end, run)
-    else this.#refuse(target, flow, buffer, at, end, sender)
+    if (!flow.allowed) this.#refuse(target, flow, buffer, at, end, sender)
+    else if (end - at <= FRAME_MOST) target.deliver(flow, buffer, at, end, run)
+    else for (const frame of fragmentsOf(buffer.subarray(at, end))) target.deliver(flow, frame, 0, frame.length, null)
   }
 
   /** Notes a refusal by the policy of `port`, and tells the guest that sent the packet. */
   #refuse(port: Port, flow: Flow, buffer: Buffer, at: number, end: number, sender = port): void {
     port.policy.refuse(flow)
     const answer = denialReply(buffer, at, end)
-    if (answer) sender.deliver(null, answer, 0, answer.length, null)
+    if (!answer) return
+    sender.arrived(answer, 0, answer.length)
+    sender.deliver(null, answer, 0, answer.length, null)
   }
 
   #arpFromGuest(port: Port, buffer: Buffer, at: number, end: number): void {
     const arp = at + ETHERNET_BYTES
-    if (end - arp < 28) {
+    if (!isArp(buffer, arp, end)) {
       port.counters.unsupported++
       return
     }
@@ -229,7 +243,7 @@ export class Segment implements PortSegment {
     const neighbour = this.#byAddress.get(wanted)
     if (neighbour && neighbour !== port && this.#mayTalk(port, neighbour)) {
       port.passed(buffer, at, end)
-      showUndecided(neighbour, buffer, at, end)
+      neighbour.arrived(buffer, at, end)
       neighbour.deliver(null, buffer, at, end, null)
       return
     }
@@ -247,7 +261,7 @@ export class Segment implements PortSegment {
     return one.policy.mayTalk(other.address) && other.policy.mayTalk(one.address)
   }
 
-  #fragment(port: Port, buffer: Buffer, at: number, end: number, run: FrameRun): void {
+  #fragment(port: Port, buffer: Buffer, at: number, end: number): void {
     const packet = readIpv4(buffer, at + ETHERNET_BYTES, end)
     if (!packet) {
       port.counters.unsupported++
@@ -258,7 +272,7 @@ export class Segment implements PortSegment {
     const whole = reassembler.add(packet)
     if (!whole) return
     const frame = Buffer.concat([buffer.subarray(at, at + ETHERNET_BYTES), whole])
-    this.#ipv4FromGuest(port, frame, 0, frame.length, run)
+    this.#ipv4FromGuest(port, frame, 0, frame.length, null)
   }
 
   #spoofed(port: Port, buffer: Buffer, ip: number, destination: number): void {
@@ -280,7 +294,7 @@ export class Segment implements PortSegment {
 
   #isDhcp(buffer: Buffer, ip: number, end: number): boolean {
     const udp = ip + ((buffer[ip] as number) & 15) * 4
-    return udp + 4 <= end && u16(buffer, udp + 2) === DHCP_SERVER
+    return udp + 4 <= end && u16(buffer, udp + 2) === DHCP_SERVER_PORT
   }
 
   #isInside(address: number): boolean {
@@ -289,28 +303,6 @@ export class Segment implements PortSegment {
 
   /** Everybody, everybody here, or a group. */
   #isToAll(address: number): boolean {
-    const { address: first, bits } = this.options.subnet
-    return address === BROADCAST || address === first + 2 ** (32 - bits) - 1 || address >>> 28 === 14
+    return address === BROADCAST || address >>> 28 === 14 || address === broadcastOf(this.options.subnet)
   }
-}
-
-/** Shows a frame for the guest to those who see it before its policy. */
-function showUndecided(port: Port, buffer: Buffer, at: number, end: number): void {
-  for (const tap of port.taps) if (tap.beforePolicy) tap.received(buffer, at, end)
-}
-
-/** Whether the gateway begins something with a packet that belongs to no flow. */
-function beginsForward({ protocol, source, begins }: PacketPorts): boolean {
-  return protocol === PROTOCOL.tcp ? begins : protocol === PROTOCOL.udp && source !== DHCP_SERVER
-}
-
-function countDown(flow: Flow, ports: PacketPorts, now: number, bytes: number): void {
-  flow.downBytes += bytes
-  flow.lastAt = now
-  if (flow.direction === 'out') flow.answered = true
-  if (ports.ends) flow.closing = true
-}
-
-function macKey(high: number, low: number): number {
-  return high * 0x1_0000_0000 + low
 }
