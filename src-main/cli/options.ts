@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import { MEMORY_MIB } from '../../vmm/model/domain'
-import { DISK_MIB } from '../../vmm/model/hardware'
+import { DISK_MIB, NICS_MOST } from '../../vmm/model/hardware'
 
 /** Makes a parser of whole numbers from `least` to `most`, for commander. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -22,6 +22,8 @@ export function diskOption(text: string): number {
   throw new InvalidArgumentError(`Give a size in MiB, or with M, G or T, up to ${DISK_MIB.most} MiB.`)
 }
 
+/** Network cards are counted from 1 for people. */
+export const cardOption = wholeNumber(1, NICS_MOST)
 export const portOption = wholeNumber(0, 65_535)
 
 /** `values` without those left out: the contract refuses a field that is there and undefined. */

@@ -11,6 +11,8 @@ import { addImageCommands } from './images'
 import { addLifecycleCommands } from './lifecycle'
 import { addLimitsCommand } from './limits'
 import { addMachineCommands } from './machine'
+import { addNetworkCommands } from './network'
+import { addPolicyCommands } from './policy'
 import { addRunCommand } from './run'
 import { addScreenshotCommand } from './screenshot'
 import type { CliSession } from './session'
@@ -34,6 +36,8 @@ export function vivariumCommand(cli: CliSession): Command {
   addDiskCommands(program, cli)
   addLimitsCommand(program, cli)
   addMachineCommands(program, cli)
+  addNetworkCommands(program, cli)
+  addPolicyCommands(program, cli)
   addTrashCommands(program, cli)
   addImageCommands(program, cli)
   addEngineCommand(program, cli)
