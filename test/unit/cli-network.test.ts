@@ -64,7 +64,7 @@ async function mainThat(handlers: Parameters<typeof scriptedServices>[0] = {}) {
   const noting = Object.entries(usual).map(([name, answer]) => [
     name,
     (args: unknown) => {
-      const checked = v.parse(CALLS[name as CallName].args as v.GenericSchema, args)
+      const checked = v.parse(CALLS[name as CallName].args, args)
       ;(asked[name] ??= []).push(checked)
       return answer(checked)
     },
