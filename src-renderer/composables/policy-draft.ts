@@ -113,12 +113,16 @@ export type RuleWish = Pick<DenialView, 'direction' | 'protocol' | 'port'> & { p
 
 const DNS_PORT = 53
 
-/** What a rule must say to allow what was denied: by name where there is one. */
-export function wishOf({ direction, protocol, peer, peerName, port }: DenialView): RuleWish {
+/**
+ * What a rule must say to allow what was denied: by name where there is one. At the address of a gateway the guest sees
+ * the host.
+ */
+export function wishOf(denial: DenialView, gateways: readonly string[]): RuleWish {
+  const { direction, protocol, peer, peerName, port } = denial
   const named = direction === 'out' && parsePeer(peerName)?.kind === 'name'
   // a name that was not resolved is of use only when whoever has it may be called
   if (named && protocol === 'udp' && port === DNS_PORT) return { direction, protocol: 'any', peer: peerName, port: 0 }
-  return { direction, protocol, peer: named ? peerName : peer, port }
+  return { direction, protocol, peer: named ? peerName : gateways.includes(peer) ? 'host' : peer, port }
 }
 
 /** The same as it came through an address of a page, where anything may stand. */

@@ -1,9 +1,15 @@
 import { computed, reactive, shallowRef, watch } from 'vue'
-import type { CallArgs, ExplanationView, FailureView, SandboxPolicy } from '../../src-main/contract'
+import type { ExplanationView, FailureView, SandboxPolicy } from '../../src-main/contract'
 import { failureOf } from '../failure'
 import { useApp } from '../stores/app'
 
-type Question = Required<Pick<CallArgs<'policy.explain'>, 'direction' | 'protocol' | 'target' | 'port'>>
+interface Question {
+  direction: 'out' | 'in'
+  protocol: 'tcp' | 'udp' | 'icmp'
+  target: string
+  /** Of whoever is called; of no matter for ICMP. */
+  port: number
+}
 
 /** What would happen to a connection by a policy, which need not be stored; asked again when the policy changes. */
 export function useExplain(id: string, policy: () => SandboxPolicy | null) {
@@ -20,7 +26,7 @@ export function useExplain(id: string, policy: () => SandboxPolicy | null) {
     const given = policy()
     const target = question.target.trim()
     if (!target || !given) return
-    const port = hasPort.value && Number.isInteger(question.port) ? question.port : 0
+    const port = hasPort.value ? question.port : 0
     try {
       const told = await app.call('policy.explain', { id, policy: given, ...question, target, port })
       if (number !== asked) return

@@ -5,6 +5,9 @@ import { useDialogs } from '../stores/dialogs'
 import { useNetworkEvents } from '../stores/network'
 import { useNotices } from '../stores/notices'
 import { useReading } from './useReading'
+import { usePolling } from './useVisible'
+
+const COUNTERS_EVERY_MS = 1000
 
 /** Everything on the host's virtual networks, with what flows now, and what can be done to mirrors. */
 export function useNetworks() {
@@ -17,6 +20,12 @@ export function useNetworks() {
     () => events.changes,
   )
 
+  // what they count is not told by events
+  usePolling(reading.refresh, COUNTERS_EVERY_MS, () => {
+    const { captures = [], mirrors = [] } = reading.value.value ?? {}
+    return app.status.phase === 'open' && (mirrors.length > 0 || captures.some(({ running }) => running))
+  })
+
   /** The port with the rates of the last second; those of `networks.get` are as old as its answer. */
   function live(port: SegmentPortView): SegmentPortView {
     const now = events.of(port.domainId).samples.value.at(-1)?.nics[port.nic]
@@ -27,6 +36,8 @@ export function useNetworks() {
   )
   /** Names of the isolated segments that there are. */
   const segmentNames = computed(() => segments.value.map(({ name }) => name).filter(Boolean))
+
+  const gateways = computed(() => segments.value.map(({ gateway }) => gateway))
 
   async function removeMirror({
     id,
@@ -60,6 +71,7 @@ export function useNetworks() {
     refresh: reading.refresh,
     segments,
     segmentNames,
+    gateways,
     removeMirror,
     removeCapture,
   }

@@ -105,6 +105,11 @@ export function useNewDomain(wantedImage: string) {
     Number.isNaN(draft.diskMiB) ? 'Give a disk size; 0 is for none.' : faultOf(SPEC_FIELDS.diskMiB, draft.diskMiB),
   )
   const groupFault = computed(() => draft.group && faultOf(NameSchema, draft.group))
+  const plugFault = computed(() => {
+    const { mode, segment } = plug.value
+    if (mode === 'gateway' || hardware.value.nics.length === 0) return ''
+    return segment === '' ? 'Name the segment of the first network card.' : faultOf(NameSchema, segment)
+  })
   const machineFault = computed(() => {
     if (!engine.value) return ''
     const { memoryMiB } = draft
@@ -119,6 +124,7 @@ export function useNewDomain(wantedImage: string) {
       faultOf(SPEC_FIELDS.memoryMiB, draft.memoryMiB) ||
       diskFault.value ||
       machineFault.value ||
+      plugFault.value ||
       groupFault.value,
   )
 

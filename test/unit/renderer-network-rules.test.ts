@@ -85,7 +85,8 @@ describe('rules of a draft', () => {
 })
 
 describe('a rule for what was denied', () => {
-  const forDenial = (fields: Partial<DenialView>): NetworkRule => ruleForWish(wishOf({ ...DENIAL, ...fields }), [])
+  const forDenial = (fields: Partial<DenialView>): NetworkRule =>
+    ruleForWish(wishOf({ ...DENIAL, ...fields }, ['10.86.0.1']), [])
 
   it('names whom the guest called, and the port', () => {
     expect(forDenial({})).toMatchObject({
@@ -101,6 +102,7 @@ describe('a rule for what was denied', () => {
 
   it('names an address where a name would not be known', () => {
     expect(forDenial({ direction: 'in', peerName: 'web' })).toMatchObject({ direction: 'in', peers: ['192.0.2.1'] })
+    expect(forDenial({ peer: '10.86.0.1', peerName: '' }).peers).toEqual(['host'])
     expect(forDenial({ protocol: 'icmp', port: 0 })).toMatchObject({ protocol: 'icmp', ports: [] })
     expect(forDenial({ protocol: '47', port: 0 })).toMatchObject({ protocol: 'any', ports: [] })
   })
@@ -114,7 +116,7 @@ describe('a rule for what was denied', () => {
   })
 
   it('comes through the address of the page, where anything may stand', () => {
-    const { peer, direction, protocol, port } = wishOf(DENIAL)
+    const { peer, direction, protocol, port } = wishOf(DENIAL, [])
     const query = { peer, direction, protocol, port: String(port) }
     expect(wishFrom(query)).toEqual({ peer, direction, protocol, port })
     expect([wishFrom({}), wishFrom({ peer: '<script>' }), wishFrom({ peer: ['any'] })]).toEqual([null, null, null])
