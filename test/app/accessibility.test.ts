@@ -76,11 +76,17 @@ test('every control has a name, and every view a heading and its landmarks', asy
     expect(await page.getByRole('heading', { level: 1 }).count(), view).toBe(1)
     expect(await page.getByRole('navigation').count(), view).toBe(2)
   }
-  for (const tab of ['Overview', 'Console', 'Snapshots', 'Settings', 'Log']) {
+  for (const tab of ['Overview', 'Console', 'Network', 'Snapshots', 'Settings', 'Log']) {
     await page.getByRole('tab', { name: tab }).click()
     await look(tab)
   }
-  for (const view of ['Images', 'Trash']) {
+  await page.getByRole('tab', { name: 'Network' }).click()
+  await page.getByRole('button', { name: 'Edit policy' }).click()
+  await page.getByRole('button', { name: 'Add rule' }).click()
+  await page.getByRole('region', { name: 'The chosen rule' }).waitFor()
+  await look('Policy')
+  await page.getByRole('button', { name: 'Discard' }).click()
+  for (const view of ['Networks', 'Images', 'Trash']) {
     await page.getByRole('navigation', { name: 'Vivarium' }).getByRole('button', { name: view }).click()
     await look(view)
   }
