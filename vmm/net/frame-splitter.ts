@@ -10,16 +10,14 @@ const LONGEST = 70_000
 export type TakeFrame = (buffer: Buffer, at: number, end: number) => void
 
 export class FrameSplitter {
-  /** The beginning of a frame that the last chunk ended in. */
-  #rest: Buffer | null = null
+  /** The frame that the last chunk ended in, with its length before it, and how much of it there is. */
+  #part = Buffer.alloc(0)
+  #filled = 0
 
   /** False when the stream is broken; nothing can be made of what follows. */
   push(chunk: Buffer, take: TakeFrame): boolean {
-    let at = 0
-    if (this.#rest !== null) {
-      at = this.#finish(chunk, take)
-      if (at < 0) return false
-    }
+    let at = this.#filled > 0 ? this.#finish(chunk, take) : 0
+    if (at < 0) return false
     const end = chunk.length
     while (end - at >= LENGTH_BYTES) {
       const length = lengthAt(chunk, at)
@@ -29,32 +27,46 @@ export class FrameSplitter {
       take(chunk, at + LENGTH_BYTES, next)
       at = next
     }
-    if (at < end) this.#rest = Buffer.from(chunk.subarray(at))
+    if (at < end) this.#keep(chunk, at)
     return true
   }
 
   /** Completes the frame begun before; tells where in `chunk` the next begins, or -1 for a broken stream. */
   #finish(chunk: Buffer, take: TakeFrame): number {
-    let rest = this.#rest ?? Buffer.alloc(0)
     let at = 0
-    if (rest.length < LENGTH_BYTES) {
-      at = Math.min(LENGTH_BYTES - rest.length, chunk.length)
-      rest = Buffer.concat([rest, chunk.subarray(0, at)])
-      this.#rest = rest
-      if (rest.length < LENGTH_BYTES) return at
+    if (this.#filled < LENGTH_BYTES) {
+      at = this.#fill(chunk, at, LENGTH_BYTES)
+      if (this.#filled < LENGTH_BYTES) return at
+      const length = lengthAt(this.#part, 0)
+      if (length > LONGEST) return -1
+      this.#grow(LENGTH_BYTES + length)
     }
-    const length = lengthAt(rest, 0)
-    if (length > LONGEST) return -1
-    const missing = LENGTH_BYTES + length - rest.length
-    const part = chunk.subarray(at, at + missing)
-    const whole = Buffer.concat([rest, part])
-    if (part.length < missing) {
-      this.#rest = whole
-      return chunk.length
-    }
-    this.#rest = null
-    take(whole, LENGTH_BYTES, whole.length)
-    return at + missing
+    at = this.#fill(chunk, at, this.#part.length)
+    if (this.#filled < this.#part.length) return at
+    this.#filled = 0
+    take(this.#part, LENGTH_BYTES, this.#part.length)
+    return at
+  }
+
+  /** Keeps the beginning of a frame; where its length is known, with room for all of it. */
+  #keep(chunk: Buffer, at: number): void {
+    const bytes = chunk.length - at
+    const whole = bytes < LENGTH_BYTES ? LENGTH_BYTES : LENGTH_BYTES + lengthAt(chunk, at)
+    this.#part = Buffer.allocUnsafe(whole)
+    this.#filled = 0
+    this.#fill(chunk, at, whole)
+  }
+
+  #fill(chunk: Buffer, at: number, until: number): number {
+    const end = Math.min(chunk.length, at + until - this.#filled)
+    this.#filled += chunk.copy(this.#part, this.#filled, at, end)
+    return end
+  }
+
+  #grow(bytes: number): void {
+    const larger = Buffer.allocUnsafe(bytes)
+    this.#part.copy(larger, 0, 0, this.#filled)
+    this.#part = larger
   }
 }
 

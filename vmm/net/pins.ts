@@ -1,3 +1,5 @@
+/** Programs keep what a name led to for a little longer than they were told, milliseconds. */
+const GRACE_MS = 60_000
 /** Pins of one guest at most; the oldest give way. */
 const PINS_MOST = 4096
 /** Names of one address at most. */
@@ -14,7 +16,7 @@ export class Pins {
     this.#byAddress.delete(address)
     this.#byAddress.set(address, names)
     names.delete(name)
-    names.set(name, this.now() + ttlSeconds * 1000)
+    names.set(name, this.now() + ttlSeconds * 1000 + GRACE_MS)
     dropFirst(names, NAMES_MOST)
     dropFirst(this.#byAddress, PINS_MOST)
   }
