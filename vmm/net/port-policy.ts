@@ -22,6 +22,8 @@ const IDLE_MS = {
 }
 /** When the table is full, what has not been answered for this long gives way. */
 const CROWDED_MS = 2000
+/** … which is looked for this often: a guest that floods would have each of its packets look at every flow. */
+const SWEEP_EVERY_MS = 100
 /** Rules of Vivarium's own. */
 export const FORWARD_RULE = 'port forward'
 const SERVICE_RULE = 'gateway services'
@@ -49,6 +51,7 @@ export class PortPolicy {
   readonly pins: Pins
   #compiled: CompiledPolicy = compilePolicy([])
   #limits = new Map<number, RuleLimits>()
+  #crowdedAt = -Infinity
 
   constructor(private readonly options: PortPolicyOptions) {
     this.flows = new FlowTable(options.clock.random32())
@@ -195,7 +198,11 @@ export class PortPolicy {
 
   /** False when there is no place for it. */
   #keep(flow: Flow): boolean {
-    if (this.flows.size >= FLOWS_MOST) this.sweep(true)
+    const now = this.options.clock.now()
+    if (this.flows.size >= FLOWS_MOST && now - this.#crowdedAt >= SWEEP_EVERY_MS) {
+      this.#crowdedAt = now
+      this.sweep(true)
+    }
     if (this.flows.size >= FLOWS_MOST) return false
     this.flows.add(flow)
     return true
