@@ -48,6 +48,7 @@ export class Supervisor {
     run.machine.onReset(() => {
       this.#countReboot(domain, run)
       run.rebooted()
+      void follow(this.parts.networks.network.endFlows(domain.id))
       void follow(this.#tellReboot(domain))
       this.awaitBoot(domain, run, null)
     })

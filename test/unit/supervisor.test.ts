@@ -30,7 +30,7 @@ function toldReboots(startedAt: number, times: number): string[] {
     told.push(message)
     return Promise.resolve()
   }
-  const networks = { attach: () => Promise.resolve() }
+  const networks = { attach: () => Promise.resolve(), network: { endFlows: () => Promise.resolve() } }
   const parts = { domains: {}, broadcast: {}, consoles: {}, networks, journal: { info: tell, warning: tell } }
   const supervisor = new Supervisor(parts as unknown as SupervisorParts)
   const { run, reset } = resettableRun(startedAt)

@@ -93,6 +93,13 @@ export class NetworkHost implements NetworkCommands {
     this.#notes.forget(domainId)
   }
 
+  endFlows(domainId: string): void {
+    for (const port of this.#portsOf(domainId)) {
+      this.#segments.get(port.segment.name)?.gateway.abort(port)
+      port.policy.forgetFlows()
+    }
+  }
+
   setPort(config: PortConfig, segmentName: string): void {
     const place = this.#segments.get(segmentName)
     const domain = this.#domains.get(config.domainId)

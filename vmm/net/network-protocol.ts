@@ -107,6 +107,8 @@ export interface NetworkCommands {
   /** Also for a domain that is known already: its policy is put into force at once. */
   setDomain(config: DomainConfig): void
   removeDomain(domainId: string): void
+  /** The guest has rebooted in its machine: it knows nothing of its connections any more. */
+  endFlows(domainId: string): void
   /** Plugs a card into a segment; one that is plugged in elsewhere is moved. The domain is known. */
   setPort(config: PortConfig, segment: string): void
   removePort(id: string): void

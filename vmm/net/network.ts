@@ -98,6 +98,10 @@ export class Network {
     await this.#tell((remote) => remote.removeDomain(domainId))
   }
 
+  endFlows(domainId: string): Promise<void> {
+    return this.#tell((remote) => remote.endFlows(domainId))
+  }
+
   setPort(config: PortConfig, segment: string): Promise<void> {
     this.#ports.set(config.id, { config, segment })
     return this.#tell((remote) => remote.setPort(config, segment))

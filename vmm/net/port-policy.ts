@@ -145,6 +145,10 @@ export class PortPolicy {
     for (const flow of this.flows) if (now - flow.lastAt > idleMs(flow, crowded)) this.flows.remove(flow)
   }
 
+  forgetFlows(): void {
+    for (const flow of this.flows) this.flows.remove(flow)
+  }
+
   close(): void {
     for (const { up, down } of this.#limits.values()) {
       up?.close()
