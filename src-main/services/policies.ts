@@ -6,7 +6,7 @@ import { connectionOf, GATEWAY_SUBNET } from '../../vmm/model/network'
 import { EMPTY_POLICY, NetworkRuleSchema, type SandboxPolicy } from '../../vmm/model/policy'
 import { missingPeers, renamePeer, type PolicyRemark } from '../../vmm/model/policy-domains'
 import { PolicyQuestionSchema } from '../../vmm/model/policy-question'
-import { parsePolicyText, policyText } from '../../vmm/model/policy-text'
+import { parsePolicyText, policyPlace, policyText } from '../../vmm/model/policy-text'
 import { POLICY_TEMPLATES, templateOf, withTemplate } from '../../vmm/model/policy-templates'
 import { policyWarnings } from '../../vmm/model/policy-warnings'
 import { hostAddresses } from '../../vmm/net/host-addresses'
@@ -62,17 +62,14 @@ export class PolicyService {
     const domain = this.parts.domains.get(id)
     try {
       const policy = parsePolicyText(text)
-      this.requireEnforceable(policy, domain.name)
+      const [missing] = missingPeers(policy, this.#names(domain.name))
+      if (missing) return refused({ ...missing, ...policyPlace(text, missing.path) })
       return { policy, fault: null, warnings: this.#warnings(policy) }
     } catch (error) {
       if (!(error instanceof VmmError)) throw error
       const { path, line, column } = error.context
       const message = `${error.message} ${error.hint}`.trim()
-      return {
-        policy: null,
-        fault: { path: textOf(path), message, line: numberOf(line), column: numberOf(column) },
-        warnings: [],
-      }
+      return refused({ path: textOf(path), message, line: numberOf(line), column: numberOf(column) })
     }
   }
 
@@ -188,6 +185,10 @@ export class PolicyService {
     const address = parseAddress(peer)
     return address !== null && (address === GATEWAY_SUBNET.address + 1 || hostAddresses().has(address))
   }
+}
+
+function refused(fault: NonNullable<PolicyCheckView['fault']>): PolicyCheckView {
+  return { policy: null, fault, warnings: [] }
 }
 
 function change(before: SandboxPolicy, after: SandboxPolicy): string {

@@ -92,6 +92,12 @@ describe('what would happen', () => {
     expect(explanation).toMatchObject({ action: 'deny', rule, index: -1, sentence: expect.stringContaining(words) })
   })
 
+  test('to a name that nothing opens', () => {
+    expect(explain([], asked('example.org')).sentence).toBe(
+      'The name example.org does not resolve, and so cannot be reached: no rule allows it.',
+    )
+  })
+
   test('to a neighbour, by its name or its address, whose own policy has its say', () => {
     expect(explain(WEB, asked('domain:db'), { near: NEAR })).toMatchObject({
       rule: 'The lab',

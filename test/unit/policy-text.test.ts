@@ -10,7 +10,7 @@ import {
   SandboxPolicySchema,
   type SandboxPolicy,
 } from '../../vmm/model/policy'
-import { parsePolicyText, policyText, POLICY_TEXT_MOST } from '../../vmm/model/policy-text'
+import { parsePolicyText, policyPlace, policyText, POLICY_TEXT_MOST } from '../../vmm/model/policy-text'
 import { POLICY_TEMPLATES, withTemplate } from '../../vmm/model/policy-templates'
 import { randomRules } from '../support/policy-random'
 import { below, pick } from '../support/random-values'
@@ -121,6 +121,13 @@ describe('a fault in the text', () => {
         context: { path, line, column },
       }),
     )
+  })
+
+  test('of a name that only services know is placed as well', () => {
+    const text = `{"network": {"rules": [\n  ${RULE},\n  ${RULE.replace('"r"', '"q"').replace('any', 'domain:gone')}\n]}}`
+
+    expect(policyPlace(text, 'network.rules.1.peers.0')).toEqual({ line: 3, column: 46 })
+    expect(policyPlace(text, 'network.rules.1.ports.0')).toEqual({ line: 3, column: 3 })
   })
 
   test.each([

@@ -51,6 +51,11 @@ export function parsePolicyText(text: string): SandboxPolicy {
   }
 }
 
+/** Line and column, from 1, of the field at a dotted path in a text that is a policy. */
+export function policyPlace(text: string, path: string): { line: number; column: number } {
+  return placeOf(text, offsetAt(readTree(text), path))
+}
+
 function readTree(text: string): Node {
   if (text.length > POLICY_TEXT_MOST) throw new VmmError('invalid', 'The policy is longer than any policy can be.')
   if (depthOf(text) > DEPTH_MOST) throw new VmmError('invalid', 'The policy is nested deeper than any policy can be.')

@@ -71,7 +71,7 @@ function explainName(
 ): Explanation {
   const resolves = policy.mayResolve(name)
   if (resolves.action === 'deny') {
-    const sentence = `The name ${name} does not resolve, and so cannot be reached: denied${reason(resolves)}.${logWords(resolves)}`
+    const sentence = `The name ${name} does not resolve, and so cannot be reached${reason(resolves, ': denied')}.${logWords(resolves)}`
     return { ...resolves, resolves, unless: [], sentence }
   }
   const blocks = blocksOf(rules)
@@ -147,10 +147,10 @@ function decision(verdict: Verdict, what: string): string {
   return `${what} is ${verdict.action === 'allow' ? 'allowed' : 'denied'}${reason(verdict)}.`
 }
 
-/** Goes after 'denied' and the like. */
-function reason({ rule }: Verdict): string {
+/** Goes after 'denied' and the like, or has `word` for it before the name of a rule. */
+function reason({ rule }: Verdict, word = ''): string {
   const own = OWN_REASONS.get(rule)
-  return own === undefined ? ` by the rule '${rule}'` : `: ${own}`
+  return own === undefined ? `${word} by the rule '${rule}'` : `: ${own}`
 }
 
 function unlessWords(rules: readonly string[]): string {
