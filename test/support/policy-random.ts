@@ -89,7 +89,7 @@ export function randomPeer(random: Random): PeerFacts {
   return {
     address: random() < 0.9 ? pick(random, ADDRESSES) : below(random, 2 ** 32),
     place,
-    domain: place === 'neighbour' ? pick(random, NEIGHBOURS) : null,
+    domain: pick(random, NEIGHBOURS),
     names: Array.from({ length: below(random, 3) }, () => pick(random, NAMES)),
   }
 }
