@@ -8,6 +8,7 @@ import { NetworkHost } from '../../vmm/net/network-host'
 import type { NetworkReport } from '../../vmm/net/network-protocol'
 import type { Note } from '../../vmm/net/notes'
 import { macBytes } from '../../vmm/net/packet'
+import { frameWords } from './frame-words'
 import { ScriptedNic } from './scripted-nic'
 import { SimulatedClock } from './simulated-clock'
 import { SwitchedGuest } from './switched-guest'
@@ -16,6 +17,7 @@ import { temporaryFolder } from './temporary-folder'
 const SUBNET = segmentSubnet(0)
 const GATEWAY = { mac: macBytes('52:54:00:56:49:01'), address: SUBNET.address + 1 }
 export const SEGMENT = 'lab'
+export const EVERYBODY = { mac: macBytes('ff:ff:ff:ff:ff:ff'), address: 0xffff_ffff }
 export const OPEN: NetworkRuleInput[] = [{ name: 'All', action: 'allow', direction: 'both', peers: ['any'] }]
 
 export interface GuestOptions {
@@ -98,4 +100,17 @@ export class NetworkTrial<C extends Clock = SimulatedClock> {
 
 export function networkTrial(): NetworkTrial {
   return new NetworkTrial(new SimulatedClock())
+}
+
+/** A trial with three guests; `options` by their names. */
+export async function threeGuests(options: Record<string, GuestOptions> = {}) {
+  const trial = networkTrial()
+  const guest = (name: string) => trial.guest(name, options[name])
+  return { trial, one: await guest('one'), two: await guest('two'), other: await guest('other') }
+}
+
+/** What a guest got and has not looked at, when all that was sent has come. */
+export async function got(trial: NetworkTrial, guest: SwitchedGuest): Promise<string[]> {
+  await trial.settle(...trial.guests.values())
+  return guest.take().map(frameWords)
 }

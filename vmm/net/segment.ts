@@ -242,6 +242,8 @@ export class Segment implements PortSegment {
     if (wanted === port.address) return // asks whether anybody else has it: nobody can
     const neighbour = this.#byAddress.get(wanted)
     if (neighbour && neighbour !== port && this.#mayTalk(port, neighbour)) {
+      // one that asks whether the gateway still has the address that it stood in for
+      if (((buffer[at] as number) & 1) === 0) buffer.set(neighbour.mac, at)
       port.passed(buffer, at, end)
       neighbour.arrived(buffer, at, end)
       neighbour.deliver(null, buffer, at, end, null)
