@@ -88,8 +88,8 @@ export function moment(at: number): string {
 }
 export const clock = (at: number): string => timeOnly.format(at)
 
-/** Seconds since the first packet, such as '12.034510'. */
-export const packetTime = (milliseconds: number): string => (milliseconds / 1000).toFixed(6)
+/** Seconds since the first packet, such as '12.034'. */
+export const packetTime = (milliseconds: number): string => (milliseconds / 1000).toFixed(3)
 
 /** A moment as people say it: 'just now', '5 min ago', then the date. */
 export function ago(at: number, now: number): string {

@@ -1,4 +1,4 @@
-import { parsePeer, type MirrorView, type NetworkRule, type NicMode } from '../src-main/contract'
+import { parsePeer, type DenialView, type MirrorView, type NetworkRule, type NicMode } from '../src-main/contract'
 import { bitRate, plural } from './format'
 
 /** The words and sentences in which networks and their rules are told. */
@@ -60,6 +60,13 @@ export const segmentWord = (name: string): string => name || 'Gateway network'
 /** 'TCP', and 'protocol 47' for one without a name of its own. */
 export const protocolWord = (protocol: string): string =>
   /^\d+$/.test(protocol) ? `protocol ${protocol}` : protocol.toUpperCase()
+
+const DNS_PORT = 53
+
+/** Whether it was a question for the address of a name that was refused. */
+export function isLookup({ direction, protocol, port, peerName }: Omit<DenialView, 'seq'>): boolean {
+  return direction === 'out' && protocol !== 'icmp' && port === DNS_PORT && parsePeer(peerName)?.kind === 'name'
+}
 
 /** 'example.org:443' for a person, where either may be unknown. */
 export function peerWord({ peer, peerName, port }: { peer: string; peerName: string; port: number }): string {

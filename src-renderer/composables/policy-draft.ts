@@ -9,6 +9,7 @@ import {
   type NicLimit,
   type SandboxPolicy,
 } from '../../src-main/contract'
+import { isLookup } from '../network-words'
 
 /** Rules and limits as they are edited. Nothing here changes what it is handed. */
 
@@ -111,8 +112,6 @@ export function placeOf(path: string): { rule: number; field: string } | { limit
 
 export type RuleWish = Pick<DenialView, 'direction' | 'protocol' | 'port'> & { peer: string }
 
-const DNS_PORT = 53
-
 /**
  * What a rule must say to allow what was denied: by name where there is one. At the address of a gateway the guest sees
  * the host.
@@ -121,7 +120,7 @@ export function wishOf(denial: DenialView, gateways: readonly string[]): RuleWis
   const { direction, protocol, peer, peerName, port } = denial
   const named = direction === 'out' && parsePeer(peerName)?.kind === 'name'
   // a name that was not resolved is of use only when whoever has it may be called
-  if (named && protocol === 'udp' && port === DNS_PORT) return { direction, protocol: 'any', peer: peerName, port: 0 }
+  if (isLookup(denial)) return { direction, protocol: 'any', peer: peerName, port: 0 }
   return { direction, protocol, peer: named ? peerName : gateways.includes(peer) ? 'host' : peer, port }
 }
 

@@ -5,6 +5,9 @@ import { useNetworkEvents } from '../stores/network'
 import { useNotices } from '../stores/notices'
 import { isLive } from '../state-words'
 import { useReading } from './useReading'
+import { usePolling } from './useVisible'
+
+const TOTALS_EVERY_MS = 2000
 
 export type ForwardWish = CallArgs<'network.addForward'>['forward']
 type Connection = Pick<CallArgs<'network.connect'>, 'mode' | 'segment' | 'plugged'>
@@ -27,6 +30,9 @@ export function useNetwork(domain: () => DomainView) {
     () => app.status.phase === 'open' && void events.readSamples(id()).catch(() => {}),
     { immediate: true },
   )
+
+  // totals and lost frames are not told by events
+  usePolling(reading.refresh, TOTALS_EVERY_MS, () => isLive(domain().state) && app.status.phase === 'open', 'later')
 
   const history = computed(() => kept.value.samples.value)
   /** What flows now through each card, bytes a second; nothing where no machine runs. */

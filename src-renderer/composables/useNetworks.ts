@@ -21,10 +21,15 @@ export function useNetworks() {
   )
 
   // what they count is not told by events
-  usePolling(reading.refresh, COUNTERS_EVERY_MS, () => {
-    const { captures = [], mirrors = [] } = reading.value.value ?? {}
-    return app.status.phase === 'open' && (mirrors.length > 0 || captures.some(({ running }) => running))
-  })
+  usePolling(
+    reading.refresh,
+    COUNTERS_EVERY_MS,
+    () => {
+      const { captures = [], mirrors = [] } = reading.value.value ?? {}
+      return app.status.phase === 'open' && (mirrors.length > 0 || captures.some(({ running }) => running))
+    },
+    'later',
+  )
 
   /** The port with the rates of the last second; those of `networks.get` are as old as its answer. */
   function live(port: SegmentPortView): SegmentPortView {

@@ -9,8 +9,16 @@ export function useVisible(): Readonly<Ref<boolean>> {
   return visible
 }
 
-/** Does `work` now and `everyMs` after it was done, while the page can be seen and `wanted` holds. */
-export function usePolling(work: () => Promise<unknown>, everyMs: number, wanted: () => boolean): void {
+/**
+ * Does `work` and does it again `everyMs` after it was done, while the page can be seen and `wanted` holds: `now` at
+ * first, or `later`, where somebody else has just done it.
+ */
+export function usePolling(
+  work: () => Promise<unknown>,
+  everyMs: number,
+  wanted: () => boolean,
+  begin: 'now' | 'later' = 'now',
+): void {
   const visible = useVisible()
   let timer: ReturnType<typeof setTimeout> | undefined
   /** Tells a round from those that were begun before the last pause. */
@@ -18,7 +26,11 @@ export function usePolling(work: () => Promise<unknown>, everyMs: number, wanted
 
   async function round(number: number): Promise<void> {
     await work().catch(() => undefined)
-    if (number === current) timer = setTimeout(() => void round(number), everyMs)
+    if (number === current) wait(number)
+  }
+
+  function wait(number: number): void {
+    timer = setTimeout(() => void round(number), everyMs)
   }
 
   function stop(): void {
@@ -30,7 +42,8 @@ export function usePolling(work: () => Promise<unknown>, everyMs: number, wanted
     () => visible.value && wanted(),
     (active) => {
       stop()
-      if (active) void round(current)
+      if (active && begin === 'now') void round(current)
+      else if (active) wait(current)
     },
     { immediate: true },
   )

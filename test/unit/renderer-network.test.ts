@@ -1,13 +1,11 @@
 // @vitest-environment happy-dom
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { effectScope, nextTick, ref, type EffectScope } from 'vue'
-import type { ContractEvent, DenialView, FlowView, NetworkView, PacketView } from '../../src-main/contract'
+import { effectScope, ref, type EffectScope } from 'vue'
+import type { ContractEvent, DenialView, NetworkView, PacketView } from '../../src-main/contract'
 import { useDenials } from '../../src-renderer/composables/useDenials'
-import { arrangeFlows, flowMatches } from '../../src-renderer/composables/useFlows'
 import { useNetwork } from '../../src-renderer/composables/useNetwork'
 import { usePackets } from '../../src-renderer/composables/usePackets'
-import { usePolling } from '../../src-renderer/composables/useVisible'
 import type { ConnectionListener } from '../../src-renderer/connection'
 import { useApp } from '../../src-renderer/stores/app'
 import { useCaptures } from '../../src-renderer/stores/captures'
@@ -30,23 +28,6 @@ const denial = (fields: Partial<DenialView>): DenialView => ({
   index: -1,
   reason: 'No rule allows it.',
   count: 1,
-  ...fields,
-})
-
-const flow = (fields: Partial<FlowView>): FlowView => ({
-  nic: 0,
-  direction: 'out',
-  protocol: 'tcp',
-  peer: '192.0.2.1',
-  peerName: '',
-  port: 443,
-  guestPort: 40_000,
-  action: 'allow',
-  rule: 'Web',
-  upBytes: 0,
-  downBytes: 0,
-  startedAt: 0,
-  lastAt: 0,
   ...fields,
 })
 
@@ -213,57 +194,6 @@ describe('denials', () => {
     expect(list.value.map(({ seq }) => seq)).toEqual([2, 1])
     tell({ topic: 'network', payload: { id: 'other', sample: null, denials: [denial({ seq: 3 })], changed: false } })
     expect(list.value).toHaveLength(2)
-  })
-})
-
-describe('connections', () => {
-  it('are sorted by what they move now, then by when they last did', () => {
-    const first = [flow({ port: 1, lastAt: 10 }), flow({ port: 2, lastAt: 30 }), flow({ port: 3, lastAt: 20 })]
-    const before = arrangeFlows(first, [], 0)
-    expect(before.map(({ port }) => port)).toEqual([2, 3, 1])
-    const busy = arrangeFlows([{ ...first[0]!, downBytes: 4000 }, first[1]!, first[2]!], before, 2)
-    expect(busy.map(({ port, perSecond }) => [port, perSecond])).toEqual([
-      [1, 1000],
-      [2, 0],
-      [3, 0],
-    ])
-    // what began anew under the same addresses has not moved what its forerunner did
-    expect(arrangeFlows([{ ...first[0]!, startedAt: 5, downBytes: 9000 }], busy, 1)[0]?.perSecond).toBe(0)
-  })
-
-  it('are found by all that is shown of them', () => {
-    const one = flow({ peerName: 'deb.debian.org', rule: 'Debian mirrors', port: 443 })
-    expect(['debian 443', 'MIRRORS tcp', '192.0.2', ''].map((query) => flowMatches(one, query))).toEqual(
-      Array(4).fill(true),
-    )
-    expect(flowMatches(one, 'debian udp')).toBe(false)
-  })
-})
-
-describe('polling', () => {
-  it('waits for its answer, and rests while it is not wanted', async () => {
-    vi.useFakeTimers()
-    const wanted = ref(true)
-    let rounds = 0
-    let done: () => void = () => {}
-    scope.run(() =>
-      usePolling(
-        () => new Promise<void>((answer) => ((rounds += 1), (done = answer))),
-        1000,
-        () => wanted.value,
-      ),
-    )
-    await vi.advanceTimersByTimeAsync(5000)
-    expect(rounds).toBe(1)
-    done()
-    await vi.advanceTimersByTimeAsync(1000)
-    expect(rounds).toBe(2)
-    wanted.value = false
-    await nextTick()
-    done()
-    await vi.advanceTimersByTimeAsync(5000)
-    expect(rounds).toBe(2)
-    vi.useRealTimers()
   })
 })
 
