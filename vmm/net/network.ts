@@ -64,6 +64,8 @@ export class Network {
   #worker: NetworkThread | null = null
   #remote: Remote | null = null
   #closed = false
+  /** Settled when the worker knows what should be; nothing else is asked of it before. */
+  #told: Promise<unknown> = Promise.resolve()
   #patienceMs = RESTART_AFTER_MS.first / 2
   /** Denials are numbered on over restarts. */
   #firstSeq = 0
@@ -179,7 +181,9 @@ export class Network {
     this.restarts++
     this.#firstSeq = this.#lastSeq
     this.#begin()
-    const forwards = await this.#tellAll().catch(() => []) // it has ended again
+    const telling = this.#tellAll().catch(() => []) // it has ended again
+    this.#told = telling
+    const forwards = await telling
     this.listeners.restarted(reason, forwards)
   }
 
@@ -209,6 +213,7 @@ export class Network {
 
   /** Undefined when the worker ends meanwhile, or there is none. */
   async #ask<T>(work: (remote: Remote) => Promise<T>): Promise<T | undefined> {
+    await this.#told
     const remote = this.#remote
     if (!remote) return undefined
     try {
@@ -220,6 +225,7 @@ export class Network {
   }
 
   async #require<T>(work: (remote: Remote) => Promise<T>): Promise<T> {
+    await this.#told
     if (this.#remote) return await work(this.#remote)
     throw new VmmError('engine', 'The network is being started again.', { hint: 'Try again in a moment.' })
   }
