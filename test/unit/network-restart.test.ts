@@ -48,13 +48,10 @@ function trial(spawn: (number: number) => NetworkThread = networkInProcess) {
     const policy = v.parse(SandboxPolicySchema, { network: { rules } })
     const { address } = guest
     const config = { id: `${name}/0`, domainId: name, nic: 0, mac, address, path: nic.path, plugged: true }
-    const plug = () =>
-      Promise.all([
-        network.setSegment(segment),
-        network.setDomain({ domainId: name, name, group: '', policy, once: [] }),
-        network.setPort(config, segment.name),
-      ])
-    return { guest, nic, plug }
+    const introduce = () => network.setDomain({ domainId: name, name, group: '', policy, once: [] })
+    const insert = () => network.setPort(config, segment.name)
+    const plug = () => Promise.all([network.setSegment(segment), introduce(), insert()])
+    return { guest, nic, introduce, insert, plug }
   }
 
   const until = async (isSo: () => boolean) => {
@@ -131,9 +128,10 @@ test('what is asked for while there is no worker, or while it is being told, hol
   const two = await guest('two', 22, OPEN)
   const gone = await guest('gone', 23, OPEN)
   await gone.plug()
-  late = two.plug
+  late = two.insert
   await threads[0]!.terminate()
   await one.plug()
+  await two.introduce()
   await network.removeDomain('gone')
   expect(await network.flows('one', 9)).toEqual([])
   await expect(network.startCapture({} as never)).rejects.toMatchObject({ kind: 'engine', hint: expect.any(String) })
