@@ -26,6 +26,9 @@ export interface CaptureRecord {
   id: string
   /** What was captured, for people. */
   name: string
+  /** The card that was captured; both null for a whole segment. */
+  domainId: string | null
+  nic: number | null
   startedAt: number
   endedAt: number | null
   frames: number
@@ -53,6 +56,8 @@ const StoredMirror = v.object({
 const StoredCapture = v.object({
   id: v.string(),
   name: v.string(),
+  domain_id: v.nullable(v.string()),
+  nic: v.nullable(v.number()),
   started_at: v.number(),
   ended_at: v.nullable(v.number()),
   frames: v.number(),
@@ -126,12 +131,18 @@ export class NetworkTables {
 
   async captures(): Promise<CaptureRecord[]> {
     const rows = readable(StoredCapture, await this.database.all('SELECT * FROM captures ORDER BY started_at'))
-    return rows.map(({ started_at, ended_at, ...rest }) => ({ startedAt: started_at, endedAt: ended_at, ...rest }))
+    return rows.map(({ domain_id, started_at, ended_at, ...rest }) => ({
+      domainId: domain_id,
+      startedAt: started_at,
+      endedAt: ended_at,
+      ...rest,
+    }))
   }
 
-  async putCapture({ id, name, startedAt, endedAt, frames, dropped, reason }: CaptureRecord): Promise<void> {
-    const values = [id, name, startedAt, endedAt, frames, dropped, reason]
-    await this.database.run('INSERT OR REPLACE INTO captures VALUES (?, ?, ?, ?, ?, ?, ?)', values)
+  async putCapture(capture: CaptureRecord): Promise<void> {
+    const { id, name, domainId, nic, startedAt, endedAt, frames, dropped, reason } = capture
+    const values = [id, name, domainId, nic, startedAt, endedAt, frames, dropped, reason]
+    await this.database.run('INSERT OR REPLACE INTO captures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)', values)
   }
 
   async removeCapture(id: string): Promise<void> {

@@ -191,6 +191,8 @@ export const CaptureView = v.object({
   id: text,
   /** What is captured, for people. */
   name: text,
+  /** The card that is captured; null for a whole segment. */
+  source: v.nullable(v.object({ domainId: text, nic: v.number() })),
   running: v.boolean(),
   startedAt: time,
   endedAt: v.nullable(time),

@@ -70,7 +70,8 @@ export class CaptureService {
     const id = randomUUID()
     const folder = this.#folder(id)
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    const record = { id, name, startedAt: Date.now(), endedAt: null, frames: 0, dropped: 0, reason: '' }
+    const card = 'segment' in source ? { domainId: null, nic: null } : { domainId: source.id, nic: source.nic }
+    const record = { id, name, ...card, startedAt: Date.now(), endedAt: null, frames: 0, dropped: 0, reason: '' }
     await storage.networks.putCapture(record)
     this.#captures.set(id, record)
     const from = 'segment' in source ? { segment: source.segment } : { port: `${source.id}/${source.nic}` }
@@ -168,12 +169,13 @@ export class CaptureService {
   }
 
   async #view(record: CaptureRecord): Promise<CaptureView> {
-    const { id, name, startedAt, endedAt, frames, dropped, reason } = record
+    const { id, name, domainId, nic, startedAt, endedAt, frames, dropped, reason } = record
     const running = this.#running.get(id)
     const files = await this.#files(id)
     return {
       id,
       name,
+      source: domainId === null || nic === null ? null : { domainId, nic },
       running: endedAt === null,
       startedAt,
       endedAt,

@@ -26,6 +26,8 @@ export const networks: readonly string[] = [
   `CREATE TABLE captures (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
+    domain_id TEXT,
+    nic INTEGER,
     started_at INTEGER NOT NULL,
     ended_at INTEGER,
     frames INTEGER NOT NULL,

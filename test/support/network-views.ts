@@ -22,7 +22,7 @@ export const flow = {
   rule: 'No DNS', upBytes: 0, downBytes: 100, startedAt: 1000, lastAt: 4000,
 } // prettier-ignore
 export const capture = {
-  id: 'id-capture', name: 'web, card 1', running: true, startedAt: 1_700_000_000_000, endedAt: null, frames: 5, bytes: 700,
+  id: 'id-capture', name: 'web, card 1', source: { domainId: 'id-web', nic: 0 }, running: true, startedAt: 1_700_000_000_000, endedAt: null, frames: 5, bytes: 700,
   dropped: 0, reason: '', files: [{ name: 'capture-1.pcapng', bytes: 700 }],
 } // prettier-ignore
 export const mirror = {
