@@ -7,7 +7,7 @@ import { gzip } from 'node:zlib'
 import { PrivateApt, unpackDeb } from '../../vmm/images/apt'
 import { writeCpio, type CpioEntry } from '../../vmm/images/cpio'
 import { Elf } from '../../vmm/images/elf'
-import { starterAvailability } from '../../vmm/images/starter'
+import { buildStarter, starterAvailability, type StarterImage } from '../../vmm/images/starter'
 import { UnpackedTree } from '../../vmm/images/unpacked'
 import { seedStarter } from './starter'
 
@@ -51,6 +51,12 @@ export async function seedNetworkTools(dataFolder: string): Promise<void> {
     await writeFile(initrd, whole)
     await writeFile(manifest, JSON.stringify(sealed))
   }
+}
+
+/** The image itself, in `folder`. */
+export async function networkToolsImage(folder: string): Promise<StarterImage> {
+  await seedNetworkTools(folder)
+  return buildStarter({ cacheFolder: path.join(folder, 'cache', 'starter') })
 }
 
 /** What is changed of the manifest; see starter-cache.ts. */
