@@ -15,7 +15,7 @@ describe('a guest that reboots', () => {
     guests[0]?.emit({ type: 'reset' })
 
     await expect.poll(() => guests.length).toBe(2)
-    expect((await until(call, id, (domain) => domain.agent === 'ready', 10_000)).state).toBe('running')
+    await until(call, id, ({ agent, state }) => agent === 'ready' && state === 'running', 10_000)
     expect(guests.map((guest) => guest.alive)).toEqual([false, true])
   })
 
