@@ -79,8 +79,12 @@ export class NetworkTables {
     await this.database.run('INSERT INTO segments VALUES (?, ?)', [name, number])
   }
 
+  /** With the addresses of cards on it. */
   async removeSegment(name: string): Promise<void> {
-    await this.database.run('DELETE FROM segments WHERE name = ?', [name])
+    await this.database.transaction(async (inside) => {
+      await inside.run('DELETE FROM leases WHERE segment = ?', [name])
+      await inside.run('DELETE FROM segments WHERE name = ?', [name])
+    })
   }
 
   async leases(): Promise<LeaseRecord[]> {

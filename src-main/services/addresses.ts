@@ -47,10 +47,11 @@ export class AddressBook {
     })
   }
 
-  /** A segment that no card is on any more. */
+  /** A segment that no card is on any more goes with its addresses: the next of its name may have another subnet. */
   forgetSegment(segment: string): Promise<void> {
     return this.#inTurn(async () => {
       if (!this.#segments.delete(segment)) return
+      for (const [key, lease] of this.#leases) if (lease.segment === segment) this.#leases.delete(key)
       await this.storage.networks.removeSegment(segment)
     })
   }

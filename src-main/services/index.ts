@@ -76,7 +76,7 @@ async function assemble(
   const mirrors = new MirrorService({ storage, domains, networks, journal })
   const captures = new CaptureService({ storage, domains, folders, networks, journal })
   const forgetNetworks = async (domainId: string) => {
-    networks.forget(domainId)
+    await networks.forget(domainId)
     await mirrors.forget(domainId)
   }
   const remover = new Remover({ storage, folders, domains, engines, images, forgetNetworks })

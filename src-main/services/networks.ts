@@ -82,9 +82,10 @@ export class NetworkService {
   }
 
   /** The domain is gone for good. */
-  forget(domainId: string): void {
+  async forget(domainId: string): Promise<void> {
     this.parts.addresses.forget(domainId)
     this.denials.forget(domainId)
+    for (const segment of this.segmentNames()) await this.#forgetUnused(segment)
   }
 
   /** Tells the network anew who a running domain is and what it may do. */

@@ -17,7 +17,7 @@ export class ScriptedNic {
   async listen(): Promise<this> {
     const server = createServer((socket) => this.#accept(socket))
     this.#server = server
-    await new Promise<void>((resolve) => server.listen(this.path, resolve))
+    await new Promise<void>((resolve, reject) => server.on('error', reject).listen(this.path, resolve))
     return this
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { openServices } from '../../src-main/services'
 import { Storage } from '../../storage'
+import type { NetworkThread } from '../../vmm/net/network'
 import type { ImageRecord } from '../../vmm/model/image'
 import { networkInProcess } from './network-in-process'
 import { ScriptedGuest, type GuestScript } from './scripted-guest'
@@ -15,6 +16,8 @@ export interface ScriptedVivarium extends TestVivarium {
   folder: string
   /** Every guest process that was started, oldest first. */
   guests: ScriptedGuest[]
+  /** Every worker of the network that was started, oldest first. */
+  threads: NetworkThread[]
   /** What the guests do; may be changed at any time. */
   script: GuestScript
 }
@@ -64,6 +67,7 @@ function kernelHeader(): Buffer {
 export async function openScripted(script: GuestScript = {}, folder?: string): Promise<ScriptedVivarium> {
   const dataFolder = folder ?? (await scriptedFolder())
   const guests: ScriptedGuest[] = []
+  const threads: NetworkThread[] = []
   const services = await openServices({
     dataFolder,
     spawnGuest: () => {
@@ -71,7 +75,11 @@ export async function openScripted(script: GuestScript = {}, folder?: string): P
       guests.push(guest)
       return guest
     },
-    spawnNetwork: networkInProcess,
+    spawnNetwork: () => {
+      const thread = networkInProcess()
+      threads.push(thread)
+      return thread
+    },
     shell: { kind: 'headless', show: () => '' },
   })
   let closing: Promise<void> | null = null
@@ -80,7 +88,7 @@ export async function openScripted(script: GuestScript = {}, folder?: string): P
   const events: ScriptedVivarium['events'] = []
   const call = newClient(services, (event) => events.push(event))
   await call('events.subscribe', { topics: ['domains', 'tasks', 'log'] })
-  const vivarium: ScriptedVivarium = { services, call, events, close, folder: dataFolder, guests, script }
+  const vivarium: ScriptedVivarium = { services, call, events, close, folder: dataFolder, guests, threads, script }
   return vivarium
 }
 

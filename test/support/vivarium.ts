@@ -54,6 +54,12 @@ export async function finish(call: Call, started: TaskView | Promise<TaskView>):
   return task
 }
 
+/** Deletes a domain that is off, also from the trash. */
+export async function deleteForGood(call: Call, id: string): Promise<void> {
+  await call('domains.delete', { id })
+  await finish(call, call('trash.empty', { ids: [id] }))
+}
+
 /** Waits until `check` holds for the domain. */
 export async function until(
   call: Call,

@@ -12,6 +12,8 @@ const FIELDS = [
   'id', 'spec', 'patch', 'ephemeral', 'cold', 'name', 'ids', 'snapshotId', 'description', 'sources', 'kind', 'cmdline', 'bytes',
   'uploadId', 'offset', 'waitMs', 'maxBytes', 'columns', 'rows', 'argv', 'stdin', 'execId', 'displayId', 'shot', 'domainId', 'before', 'limit',
   'topics', 'theme', 'consoleFontSize', 'welcomed', 'memoryMiB', 'diskMiB', 'group', 'notes', 'instantStart', 'engine', 'imageId',
+  'nic', 'mode', 'segment', 'plugged', 'seq', 'forward', 'key', 'policy', 'text', 'direction', 'protocol', 'target', 'port', 'source', 'stage',
+  'mirrorId', 'captureId', 'file', 'after', 'snapBytes', 'fileBytes', 'files', 'totalBytes', 'network', 'rules', 'peers', 'connections', 'forwards',
   '__proto__', 'constructor', 'toString',
 ] // prettier-ignore
 
@@ -54,6 +56,8 @@ function almostRight(random: Random, id: string, make: Make): object {
   const right: Record<string, unknown> = {
     id, spec, patch: { notes: 'n' }, snapshotId: id, name: 'N', offset: 0, bytes: Buffer.from('x'), argv: ['true'],
     columns: 80, rows: 24, execId: id, uploadId: id, topics: ['log'], limit: 5, waitMs: 0, ids: [id],
+    nic: 0, plugged: false, source: { id, nic: 0 }, target: { id, nic: 0 }, policy: {}, text: '{}', seq: 1, after: 0, key: 'tcp/127.0.0.1:1',
+    captureId: id, mirrorId: id, file: 'x.pcapng', forward: { protocol: 'udp', hostPort: 40_001, guestPort: 53 },
   } // prettier-ignore
   const chosen = Object.fromEntries(Object.entries(right).filter(() => below(random, 3) > 0))
   return { ...chosen, [pick(random, FIELDS)]: make(random) }
