@@ -7,6 +7,7 @@ import { NetworkStand, type Path } from './network-stand'
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 5)
 const SECONDS = 4
+const PING_SECONDS = 3
 const LIMIT_SECONDS = 10
 const LOSS_MB = 5
 const MISSING = findCommand('qemu-system-x86_64')
@@ -62,13 +63,19 @@ describe.skipIf(MISSING !== '')(`the network between real guests ${MISSING}`, ()
   })
 
   test('round trips between guests', async () => {
-    const rounds: { ours: number; theirs: number }[] = []
+    const rounds: { ours: number; alone: number; theirs: number }[] = []
     for (let round = 0; round < ROUNDS; round++) {
-      const theirs = await stand.roundTrip('direct', 3)
-      rounds.push({ theirs, ours: await stand.roundTrip('switch', 3) })
+      const theirs = await stand.roundTrip('direct', PING_SECONDS)
+      const ours = await stand.roundTrip('switch', PING_SECONDS)
+      await stand.mirror(false)
+      const alone = await stand.roundTrip('switch', PING_SECONDS)
+      await stand.mirror(true)
+      rounds.push({ theirs, ours, alone })
     }
     const ratios = rounds.map(({ ours, theirs }) => ours / theirs)
     report({ name: 'TCP round trip, switch / direct', values: ratios, unit: 'x', atMost: 1.1 })
+    const without = rounds.map(({ alone, theirs }) => alone / theirs)
+    note({ name: 'TCP round trip, switch without the mirror / direct', values: without, unit: 'x' })
     note({ name: 'TCP round trip, switch', values: rounds.map(({ ours }) => ours), unit: ' us' })
     note({ name: 'TCP round trip, direct', values: rounds.map(({ theirs }) => theirs), unit: ' us' })
   })

@@ -17,6 +17,13 @@ const SEGMENT = { name: 'lab', nic: 1, addresses: ['10.87.0.15', '10.87.0.16'] }
 const GATEWAY = { nic: 2, addresses: ['10.86.0.15', '10.86.0.16'] } as const
 const LISTENER = { number: 3, address: '10.87.0.17' }
 const NAMES = ['one', 'two'] as const
+const MIRROR = {
+  id: 'mirror',
+  source: `${NAMES[0]}/${SEGMENT.nic}`,
+  target: 'listener/0',
+  stage: 'before',
+  direction: 'both',
+} as const
 
 /** By which address the first guest reaches the second, or the host, and what is in between. */
 export const PATHS = {
@@ -38,7 +45,7 @@ export class NetworkStand {
   readonly #guests: BareGuest[]
   readonly #server: ChildProcess
   readonly #mirrorSink: Server
-  readonly #workerTid: number
+  #workerTid = 0
 
   private constructor(parts: {
     network: Network
@@ -46,14 +53,12 @@ export class NetworkStand {
     server: ChildProcess
     sink: Server
     iperfPort: number
-    workerTid: number
   }) {
     this.#network = parts.network
     this.#guests = parts.guests
     this.#server = parts.server
     this.#mirrorSink = parts.sink
     this.iperfPort = parts.iperfPort
-    this.#workerTid = parts.workerTid
   }
 
   static async start(folder: string): Promise<NetworkStand> {
@@ -82,11 +87,13 @@ export class NetworkStand {
     })
     const sink = await listenAndDiscard(path.join(folder, 'listener'))
     await plugIn(network, folder)
-    const workerTid = newest(threads)
     const iperfPort = await freePort()
     const server = spawn('iperf3', ['-s', '-p', String(iperfPort), '-B', '127.0.0.1'], { stdio: 'ignore' })
     await guests[1]!.run(`iperf3 -s -D -p ${iperfPort}; sockperf sr --tcp -p 11111 > /dev/null 2>&1 < /dev/null &`)
-    return new NetworkStand({ network, guests, server, sink, iperfPort, workerTid })
+    const stand = new NetworkStand({ network, guests, server, sink, iperfPort })
+    await stand.throughput('switch', 'up', 1)
+    stand.#workerTid = busiest(threads)
+    return stand
   }
 
   /** Runs a shell line in the first guest. */
@@ -158,11 +165,14 @@ export class NetworkStand {
     await setPolicy(this.#network, 0, { nic: GATEWAY.nic, ...limit })
   }
 
-  /** Processor time of the network's worker so far, and of nothing else; seconds (Linux, at 100 ticks a second). */
+  /** The mirror is on until this says otherwise. */
+  mirror(on: boolean): Promise<void> {
+    return on ? this.#network.setMirror(MIRROR) : this.#network.removeMirror(MIRROR.id)
+  }
+
+  /** Processor time of the network's worker so far, and of nothing else, seconds. */
   workerCpu(): number {
-    const stat = readFileSync(`/proc/self/task/${this.#workerTid}/stat`, 'latin1')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / 100
+    return threadCpu(this.#workerTid)
   }
 
   async close(): Promise<void> {
@@ -192,8 +202,7 @@ async function plugIn(network: Network, folder: string): Promise<void> {
   const policy = v.parse(SandboxPolicySchema, {})
   await network.setDomain({ domainId: 'listener', name: 'listener', group: '', policy, once: [] })
   await plug(LISTENER.number, 'listener', 0, LISTENER.address, SEGMENT.name, 'listener')
-  const ends = { source: `${NAMES[0]}/${SEGMENT.nic}`, target: 'listener/0' }
-  await network.setMirror({ id: 'mirror', ...ends, stage: 'before', direction: 'both' })
+  await network.setMirror(MIRROR)
 }
 
 /** What a careful person would write, ending in a rule that matches. */
@@ -219,11 +228,15 @@ async function listenAndDiscard(file: string): Promise<Server> {
   return server
 }
 
-/** The thread that runs now and did not before: V8's own are started with the first of a process. */
-function newest(before: ReadonlySet<string>): number {
-  return Math.max(
-    ...readdirSync('/proc/self/task')
-      .filter((tid) => !before.has(tid))
-      .map(Number),
-  )
+/** The thread that has worked most of those that came since; V8's own are started with the first of a process. */
+function busiest(before: ReadonlySet<string>): number {
+  const threads = readdirSync('/proc/self/task').filter((tid) => !before.has(tid))
+  return threads.map(Number).reduce((one, other) => (threadCpu(other) > threadCpu(one) ? other : one))
+}
+
+/** Processor time that a thread of this process has used, seconds (Linux, at 100 ticks a second). */
+function threadCpu(tid: number): number {
+  const stat = readFileSync(`/proc/self/task/${tid}/stat`, 'latin1')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
 }
