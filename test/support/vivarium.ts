@@ -11,9 +11,12 @@ import type {
 import { VmmError } from '../../src-main/contract'
 import { openServices, type Services } from '../../src-main/services'
 import { forkGuests } from '../../vmm/engine/guest-process'
-import { networkThread } from '../../vmm/net/network'
+import { networkThread, type SpawnNetwork } from '../../vmm/net/network'
 
 export type Call = <N extends CallName>(name: N, args: CallArgs<N>) => Promise<CallResult<N>>
+
+/** The worker of the network, as it is built. */
+export const realNetwork: SpawnNetwork = networkThread(path.resolve('.vite/build/network.js'))
 
 /** A Vivarium in this process, with one client. Guests run in processes of their own, as always. */
 export interface TestVivarium {
@@ -23,11 +26,15 @@ export interface TestVivarium {
   close(): Promise<void>
 }
 
-export async function openVivarium(dataFolder: string, topics: Topic[] = ['domains', 'tasks']): Promise<TestVivarium> {
+export async function openVivarium(
+  dataFolder: string,
+  topics: Topic[] = ['domains', 'tasks'],
+  spawnNetwork = realNetwork,
+): Promise<TestVivarium> {
   const services = await openServices({
     dataFolder,
     spawnGuest: forkGuests(path.resolve('.vite/build/guest.js')),
-    spawnNetwork: networkThread(path.resolve('.vite/build/network.js')),
+    spawnNetwork,
     shell: { kind: 'headless', show: () => '' },
   })
   const events: ContractEvent[] = []
