@@ -24,6 +24,8 @@ interface Caller {
 export interface OpenUdpForward extends OpenForward {
   /** Hands the answer of the guest to the caller behind a port of the gateway; false when there is none. */
   answer(gatewayPort: number, payload: Uint8Array): boolean
+  /** Whether a port of the gateway stands for a caller. */
+  hasCaller(gatewayPort: number): boolean
   /** Forgets callers by their port of the gateway. */
   abort(match: (gatewayPort: number) => boolean): void
   callers(): number
@@ -48,6 +50,7 @@ export function openUdpForward(
       resolve({
         forward,
         answer: (gatewayPort, payload) => answer(socket, callers.at(gatewayPort), payload),
+        hasCaller: (gatewayPort) => callers.at(gatewayPort) !== null,
         abort: (match) => callers.abort(match),
         callers: () => callers.size,
         close: () => new Promise((closed) => socket.close(closed)),

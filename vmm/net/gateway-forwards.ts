@@ -46,6 +46,14 @@ export class Forwards {
     return false
   }
 
+  /** Whether a port of the gateway stands for somebody who has called a port of the guest over UDP. */
+  hasCaller(client: GatewayClient, guestPort: number, gatewayPort: number): boolean {
+    for (const opened of this.udpOf(client)) {
+      if (opened.forward.guestPort === guestPort && opened.hasCaller(gatewayPort)) return true
+    }
+    return false
+  }
+
   /** Forgets callers over UDP that `match` tells; the ports stay open. */
   abort(client: GatewayClient, match: FlowMatch = () => true): void {
     for (const opened of this.udpOf(client)) {

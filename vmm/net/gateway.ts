@@ -101,6 +101,11 @@ export class Gateway {
     return this.forwards.add(client, forward)
   }
 
+  /** Whether a port of the gateway stands for somebody who has come through a UDP forward to a port of the guest. */
+  hasCaller(client: GatewayClient, guestPort: number, gatewayPort: number): boolean {
+    return this.forwards.hasCaller(client, guestPort, gatewayPort)
+  }
+
   /** Ends the flows of a guest that `match` tells (the policy has changed), all without one. */
   abort(client: GatewayClient, match?: FlowMatch): void {
     this.udp.abort(client, match)

@@ -1,5 +1,4 @@
 import type { Flow } from './flow-table'
-import { DHCP_SERVER_PORT } from './gateway-dhcp'
 import { ETHERNET_BYTES, IPV4_BYTES, PROTOCOL, u16, u32 } from './packet'
 import type { PortPolicy } from './port-policy'
 
@@ -107,12 +106,6 @@ export function flowOf(policy: PortPolicy, direction: 'out' | 'in', ports: Packe
   // an answer to nothing, or an error about something else
   if (isError || (protocol === PROTOCOL.icmp && !begins)) return null
   return policy.begin(direction, begins, protocol, peer, guestPort, peerPort)
-}
-
-/** Whether the gateway begins something with a packet that belongs to no flow. */
-export function beginsForward({ protocol, source, begins, isError }: PacketPorts): boolean {
-  if (isError) return false
-  return protocol === PROTOCOL.tcp ? begins : protocol === PROTOCOL.udp && source !== DHCP_SERVER_PORT
 }
 
 /** Counts a frame for the guest with its flow. */

@@ -1,8 +1,8 @@
 import { inBlock } from '../model/ipv4'
-import { TokenBucket } from '../throttle/token-bucket'
 import type { Clock } from './clock'
 import { denialReply } from './denial-reply'
 import type { Flow } from './flow-table'
+import { beginsForward, flowOut } from './forward-flows'
 import type { FrameRun } from './frame-run'
 import { broadcastOf, isArp } from './gateway-arp'
 import { DHCP_SERVER_PORT } from './gateway-dhcp'
@@ -10,16 +10,15 @@ import { Reassembler } from './gateway-fragments'
 import type { Gateway } from './gateway'
 import { fragmentsOf } from './gateway-frames'
 import { ETHERNET_BYTES, ETHERTYPE, FRAME_MOST, IPV4_BYTES, PROTOCOL, readIpv4, u16, u32 } from './packet'
-import { beginsForward, countDown, flowOf, packetPorts } from './packet-ports'
+import { countDown, flowOf, packetPorts } from './packet-ports'
 import type { PeerFacts } from './policy-verdict'
 import type { Port, PortSegment } from './port'
+import { StormGuard } from './storm-guard'
 
 const DNS = 53
 const BROADCAST = 0xffff_ffff
 /** Where a frame has the address that its packet is for. */
 const DESTINATION_AT = ETHERNET_BYTES + 16
-/** Frames to all that one port may send a second; one is many for those who get it. */
-const TO_ALL_PER_SECOND = 200
 /** What an address that is not the card's own is refused by. */
 const SPOOF_RULE = 'address lock'
 
@@ -50,12 +49,13 @@ export class Segment implements PortSegment {
   readonly #ports = new Set<Port>()
   readonly #byAddress = new Map<number, Port>()
   readonly #domains = new Map<string, { name: string; group: string }>()
-  readonly #toAll = new WeakMap<Port, TokenBucket>()
+  readonly #storms: StormGuard<Port>
   readonly #fragments = new WeakMap<Port, Reassembler>()
 
   constructor(readonly options: SegmentOptions) {
     const { name, subnet, gatewayMac } = options
     this.name = name
+    this.#storms = new StormGuard(options.clock)
     this.gatewayAddress = subnet.address + 1
     this.#gatewayHigh = u16(gatewayMac, 0)
     this.#gatewayLow = u32(gatewayMac, 2)
@@ -147,7 +147,8 @@ export class Segment implements PortSegment {
     if (ports) {
       const { protocol, destination: guestPort, source: peerPort } = ports
       flow = port.policy.flows.find(protocol, peer, guestPort, peerPort)
-      if (flow === null && beginsForward(ports)) flow = port.policy.beginForwarded(protocol, peer, guestPort, peerPort)
+      if (flow === null && beginsForward(this.options.gateway, port, ports))
+        flow = port.policy.beginForwarded(protocol, peer, guestPort, peerPort)
       if (flow) {
         countDown(flow, ports, port.now, frame.length)
         if (!flow.allowed && !ports.ends && !ports.isError) return
@@ -189,7 +190,7 @@ export class Segment implements PortSegment {
       port.counters.unsupported++
       return
     }
-    const flow = flowOf(port.policy, 'out', ports, destination)
+    const flow = flowOut(this.options.gateway, port, ports, destination)
     if (flow === null) {
       port.counters.dropped++
       return
@@ -286,10 +287,7 @@ export class Segment implements PortSegment {
   }
 
   #mayTellAll(port: Port): boolean {
-    const bucket =
-      this.#toAll.get(port) ?? new TokenBucket(this.options.clock, TO_ALL_PER_SECOND * 8, TO_ALL_PER_SECOND)
-    this.#toAll.set(port, bucket)
-    if (bucket.take(1)) return true
+    if (this.#storms.lets(port)) return true
     port.counters.dropped++
     return false
   }
