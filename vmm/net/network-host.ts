@@ -58,7 +58,7 @@ export class NetworkHost implements NetworkCommands {
 
   setSegment({ name, subnet, uplink }: SegmentConfig): void {
     const known = this.#segments.get(name)
-    if (known && known.segment.options.subnet.address === subnet.address) return
+    if (known?.segment.options.subnet.address === subnet.address) return
     known?.gateway.close() // nobody was on it any more, and it has come again elsewhere
     const { clock, wallClock } = this.options
     const gateway = new Gateway({
