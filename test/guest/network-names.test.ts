@@ -57,15 +57,13 @@ describe.skipIf(typeof far === 'string')('a guest that may reach names, and a re
   test('only on the ports of its rule', async () => {
     const outcome = await tried('curl -sS --max-time 20 http://shop.example:8080/')
     expect(outcome.exitCode).toBe(7)
-    await expect
-      .poll(denied)
-      .toContainEqual(
-        expect.objectContaining({
-          peer: far.address,
-          peerName: expect.stringContaining('shop.example') as string,
-          port: 8080,
-        }),
-      )
+    await expect.poll(denied).toContainEqual(
+      expect.objectContaining({
+        peer: far.address,
+        peerName: expect.stringContaining('shop.example') as string,
+        port: 8080,
+      }),
+    )
   })
 
   test('another name does not exist, and the denial is told with it', async () => {
