@@ -14,6 +14,11 @@ const NEEDED = {
   ovmf: '/usr/share/OVMF/OVMF_CODE_4M.fd',
   // reads what was captured
   tcpdump: 'tcpdump',
+  // what guests talk to, and with what
+  curl: 'curl',
+  'dnsmasq-base': 'dnsmasq',
+  iperf3: 'iperf3',
+  iproute2: 'ip',
   // guests to boot
   'debian-installer-12-netboot-amd64': '/usr/lib/debian-installer/images/12/amd64/text',
   'debian-installer-12-netboot-i386': '/usr/lib/debian-installer/images/12/i386/text',
