@@ -22,22 +22,29 @@ export interface DraftRule {
 export interface Draft {
   rules: readonly DraftRule[]
   limits: readonly NicLimit[]
+  files: SandboxPolicy['files']
+  registry: SandboxPolicy['registry']
+  io: SandboxPolicy['limits']['io']
 }
+
+/** Nothing is allowed, nothing limited. */
+export const EMPTY_DRAFT: Draft = { rules: [], limits: [], files: { rules: [] }, registry: { rules: [] }, io: [] }
 
 let lastKey = 0
 export const keyed = (rule: NetworkRule): DraftRule => ({ key: ++lastKey, rule })
 
 export function draftOf(policy: SandboxPolicy): Draft {
-  return { rules: policy.network.rules.map(keyed), limits: policy.limits.network }
+  const { files, registry, limits } = policy
+  return { rules: policy.network.rules.map(keyed), limits: limits.network, files, registry, io: limits.io }
 }
 
-export function policyOf({ rules, limits }: Draft): SandboxPolicy {
+export function policyOf({ rules, limits, files, registry, io }: Draft): SandboxPolicy {
   return {
     version: 1,
     network: { rules: rules.map(({ rule }) => rule) },
-    files: {},
-    registry: {},
-    limits: { network: limits.filter(limitsSomething) },
+    files,
+    registry,
+    limits: { network: limits.filter(limitsSomething), io },
   }
 }
 

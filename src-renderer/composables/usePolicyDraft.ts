@@ -16,6 +16,7 @@ import { useNotices } from '../stores/notices'
 import { faultOf } from './form-faults'
 import {
   draftOf,
+  EMPTY_DRAFT,
   inserted,
   keyed,
   limitOf,
@@ -46,7 +47,7 @@ export function usePolicyDraft(id: string) {
   const notices = useNotices()
   const stored = shallowRef<PolicyView | null>(null)
   const failure = shallowRef<FailureView | null>(null)
-  const draft = shallowRef<Draft>({ rules: [], limits: [] })
+  const draft = shallowRef<Draft>(EMPTY_DRAFT)
   const chosenKey = ref(0)
   const past = shallowRef<Step[]>([])
   const asText = ref(false)

@@ -142,7 +142,7 @@ describe('callers', () => {
 
 describe('templates', () => {
   test.each(POLICY_TEMPLATES)('$name is recognized, also beside limits', ({ id }) => {
-    const limited = { ...EMPTY_POLICY, limits: { network: [v.parse(NicLimitSchema, { nic: 0, upBits: 1e6 })] } }
+    const limited = { ...EMPTY_POLICY, limits: { network: [v.parse(NicLimitSchema, { nic: 0, upBits: 1e6 })], io: [] } }
 
     const policy = withTemplate(limited, id)
 

@@ -3,7 +3,7 @@ import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { effectScope, nextTick, ref, type EffectScope } from 'vue'
 import { policyText, VmmError, type NetworkRule, type PolicyView, type SandboxPolicy } from '../../src-main/contract'
-import { keyed, limitOf, newRule, policyOf } from '../../src-renderer/composables/policy-draft'
+import { keyed, limitOf, newRule, EMPTY_DRAFT, policyOf } from '../../src-renderer/composables/policy-draft'
 import { useExplain } from '../../src-renderer/composables/useExplain'
 import { usePolicy } from '../../src-renderer/composables/usePolicy'
 import { usePolicyDraft } from '../../src-renderer/composables/usePolicyDraft'
@@ -13,7 +13,7 @@ import { scriptedConnection } from '../support/scripted-connection'
 import { domainView } from '../support/views'
 
 const rule = (name: string, fields: Partial<NetworkRule> = {}): NetworkRule => ({ ...newRule([], fields), name })
-const policy = (...rules: NetworkRule[]): SandboxPolicy => policyOf({ rules: rules.map(keyed), limits: [] })
+const policy = (...rules: NetworkRule[]): SandboxPolicy => policyOf({ ...EMPTY_DRAFT, rules: rules.map(keyed) })
 const WEB = rule('Web', { protocol: 'tcp', peers: ['public'], ports: ['80', '443'], downBits: 2e7 })
 describe('the policy of a domain', () => {
   let scope: EffectScope
@@ -177,7 +177,7 @@ describe('the policy of a domain', () => {
   })
 
   it('a template takes the place of the rules, not of the limits, and the notice brings them back', async () => {
-    stored = { ...stored, limits: { network: [{ ...limitOf([], 0), upBits: 5 }] } }
+    stored = { ...stored, limits: { network: [{ ...limitOf([], 0), upBits: 5 }], io: [] } }
     const before = stored
     const held = scope.run(() => usePolicy(() => domainView({ id: 'd' })))!
     await settle()

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { DenialView, NetworkRule, SandboxPolicy } from '../../src-main/contract'
 import {
   draftOf,
+  EMPTY_DRAFT,
   freeRuleName,
   keyed,
   limitOf,
@@ -17,7 +18,7 @@ import {
 } from '../../src-renderer/composables/policy-draft'
 
 const rule = (name: string, fields: Partial<NetworkRule> = {}): NetworkRule => ({ ...newRule([], fields), name })
-const policy = (...rules: NetworkRule[]): SandboxPolicy => policyOf({ rules: rules.map(keyed), limits: [] })
+const policy = (...rules: NetworkRule[]): SandboxPolicy => policyOf({ ...EMPTY_DRAFT, rules: rules.map(keyed) })
 const WEB = rule('Web', { protocol: 'tcp', peers: ['public'], ports: ['80', '443'], downBits: 2e7 })
 const DENIAL: DenialView = {
   seq: 1,
@@ -71,7 +72,7 @@ describe('rules of a draft', () => {
   it('become the policy that they came from', () => {
     const whole: SandboxPolicy = {
       ...policy(WEB, rule('Neighbours', { direction: 'both', peers: ['neighbours'] })),
-      limits: { network: [{ nic: 1, upBits: 1e6, downBits: 0, burstBytes: 0, delayMs: 20, lossPercent: 1 }] },
+      limits: { network: [{ nic: 1, upBits: 1e6, downBits: 0, burstBytes: 0, delayMs: 20, lossPercent: 1 }], io: [] },
     }
     expect(policyOf(draftOf(whole))).toEqual(whole)
   })
@@ -80,7 +81,7 @@ describe('rules of a draft', () => {
     const limits = withLimit(withLimit([], { ...limitOf([], 1), upBits: 5 }), { ...limitOf([], 0), delayMs: 3 })
     expect(limits.map(({ nic }) => nic)).toEqual([0, 1])
     const none = withLimit(limits, limitOf([], 0))
-    expect(policyOf({ rules: [], limits: none }).limits.network.map(({ nic }) => nic)).toEqual([1])
+    expect(policyOf({ ...EMPTY_DRAFT, limits: none }).limits.network.map(({ nic }) => nic)).toEqual([1])
   })
 })
 

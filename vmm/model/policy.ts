@@ -2,11 +2,14 @@ import * as v from 'valibot'
 import { NameSchema } from './domain-name'
 import { NICS_MOST } from './hardware'
 import { isLinkLocal, isUnroutableBlock } from './ipv4'
+import { FilesSection } from './policy-files'
+import { IoLimitsSection } from './policy-io'
 import { parsePeer, PeerSchema } from './policy-peer'
+import { RegistrySection } from './policy-registry'
 
 /**
- * The sandbox policy of a domain: one JSON document with four sections. `network` and `limits` hold rules; `files` and
- * `registry` hold none yet, and refuse any. Every field is known by name: one that is not is refused with its path.
+ * The sandbox policy of a domain: one JSON document with four sections: `network`, `files`, `registry` and `limits`.
+ * Every field is known by name: one that is not is refused with its path.
  * docs/policy.md tells people what it means; docs/policy.schema.json is made of this schema, with its descriptions.
  */
 
@@ -208,16 +211,17 @@ const LimitsSection = v.strictObject({
     ),
     [],
   ),
+  io: IoLimitsSection,
 })
-
-const later = (what: string) =>
-  v.optional(v.pipe(v.strictObject({}), v.description(`Rules for ${what}; there are none yet.`)), {})
 
 export const SandboxPolicySchema = v.strictObject({
   version: v.optional(v.literal(1, 'This version of Vivarium knows version 1 of the policy.'), 1),
   network: v.optional(v.pipe(NetworkSection, v.description('With whom the guest may exchange what.')), {}),
-  files: later('files'),
-  registry: later('the registry of Windows'),
+  files: v.optional(v.pipe(FilesSection, v.description('What the guest sees and may do in its shares.')), {}),
+  registry: v.optional(
+    v.pipe(RegistrySection, v.description('What the guest sees and may change of its Windows registry.')),
+    {},
+  ),
   limits: v.optional(v.pipe(LimitsSection, v.description('How much the guest may use.')), {}),
 })
 export type SandboxPolicy = v.InferOutput<typeof SandboxPolicySchema>
