@@ -54,6 +54,25 @@ export class TokenBucket {
     return missing <= ROUNDING ? 0 : missing / this.#bytesPerMs
   }
 
+  /** How long until nothing is owed, milliseconds. */
+  get debtMs(): number {
+    if (this.unlimited) return 0
+    this.#fill()
+    return this.#tokens >= -ROUNDING ? 0 : -this.#tokens / this.#bytesPerMs
+  }
+
+  /** Takes `bytes` whether they are there or not; what is not is owed. */
+  spend(bytes: number): void {
+    if (this.unlimited) return
+    this.#fill()
+    this.#tokens -= bytes
+  }
+
+  /** Forgets what was saved. */
+  empty(): void {
+    this.#tokens = Math.min(this.#tokens, 0)
+  }
+
   #fill(): void {
     const now = this.clock.now()
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#bytesPerMs)
