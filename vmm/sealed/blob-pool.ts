@@ -37,24 +37,23 @@ export class BlobPool {
     return this.#open(file, writable).descriptor
   }
 
-  /** A descriptor that stays open until `unpin`. */
-  pin(file: string): number {
+  /** A descriptor that stays open until it is released. */
+  pin(file: string): { descriptor: number; release: () => void } {
     const open = this.#open(file, true)
     open.pins++
-    return open.descriptor
+    const release = () => {
+      open.pins--
+      if (open.pins === 0 && this.#files.get(file) !== open) closeSync(open.descriptor)
+    }
+    return { descriptor: open.descriptor, release }
   }
 
-  unpin(file: string): void {
-    const open = this.#files.get(file)
-    if (open) open.pins--
-  }
-
-  /** Closes the file. */
+  /** Closes the file, or leaves that to whoever still needs it open. */
   close(file: string): void {
     const open = this.#files.get(file)
     if (!open) return
     this.#files.delete(file)
-    closeSync(open.descriptor)
+    if (open.pins === 0) closeSync(open.descriptor)
   }
 
   /** Closes all files; no blob may be in use. */

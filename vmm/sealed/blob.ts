@@ -159,6 +159,20 @@ export class Blob {
     this.#resize(size)
   }
 
+  /** Takes in what `lower`, which is below, has of its own, so that the same is read upon what is below that. */
+  absorb(lower: Blob): void {
+    this.#requireWritable()
+    const seen = Math.ceil(Math.min(this.#extent.belowEnd, this.size) / CHUNK)
+    const bytes = Buffer.alloc(CHUNK)
+    for (const chunk of lower.#map.present(0, seen)) {
+      if (this.#map.state(chunk) !== 'absent') continue
+      if (lower.#map.state(chunk) === 'zero') this.#replace(chunk, 'zero')
+      else this.#store(chunk, bytes.subarray(0, this.read(chunk * CHUNK, bytes)))
+    }
+    this.#extent.belowEnd = Math.min(this.#extent.belowEnd, lower.#extent.belowEnd)
+    this.#changes.resized()
+  }
+
   /** Resolves once the data is on the disk and `onChange` knows it; to be called: what follows the owner's commit. */
   async flush(): Promise<() => void> {
     const taken = this.#begin()

@@ -74,11 +74,11 @@ export class ChunkFile {
   }
 
   async sync(): Promise<void> {
-    const descriptor = this.pool.pin(this.path)
+    const { descriptor, release } = this.pool.pin(this.path)
     try {
       await syncData(descriptor)
     } finally {
-      this.pool.unpin(this.path)
+      release()
     }
     this.#syncName()
   }

@@ -1,4 +1,4 @@
-import { fstatSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { damaged } from './damage'
 import {
   FIRST_FRAME,
@@ -55,6 +55,21 @@ export function readJournal(
     throw damaged(file, 'The journal is damaged', { position: position.length })
   }
   return { key, position, anchored, turn, torn: size > position.length }
+}
+
+/** The first record, without looking at the rest; null when there is none. Throws kind `damaged`. */
+export function readFirstRecord(file: string, store: StoreKey): Uint8Array | null {
+  const descriptor = openSync(file, 'r')
+  try {
+    const window = new Window(descriptor, fstatSync(descriptor).size)
+    const key = readHeader(window.read(0, FIRST_FRAME), store, file)
+    const frame = frameAt(window, START)
+    const opened = frame && openFrame(key, frame, START)
+    const [first] = opened ? recordsOf(opened.content) : []
+    return first ?? null
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /** A whole frame, or null. */

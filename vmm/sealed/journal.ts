@@ -6,6 +6,7 @@ import { errorCode, VmmError } from '../model/errors'
 import { FRAME_ENOUGH, newAnchor, newFrame, newHeader, RECORD_MOST, START, type Position } from './journal-format'
 import { readJournal } from './journal-reader'
 import type { FileKey, StoreKey } from './store-key'
+import { SharedTurn } from './shared-turn'
 import { syncFolderNow } from './sync-folder-now'
 
 const syncData = promisify(fdatasync)
@@ -18,8 +19,7 @@ const syncData = promisify(fdatasync)
 export class Journal {
   #records: Uint8Array[] = []
   #recordBytes = 0
-  #running: Promise<void> = Promise.resolve()
-  #queued: Promise<void> | null = null
+  readonly #commits = new SharedTurn(() => this.#commit())
   #broken: unknown = null
 
   private constructor(
@@ -61,6 +61,16 @@ export class Journal {
     }
   }
 
+  /** Reads a journal that nobody writes to, and leaves it as it is. Throws kind `damaged`, naming the file. */
+  static read(file: string, key: StoreKey, replay: (record: Uint8Array) => void): void {
+    const descriptor = openSync(file, 'r')
+    try {
+      readJournal(descriptor, file, key, replay)
+    } finally {
+      closeSync(descriptor)
+    }
+  }
+
   /** Bytes on the disk, and about to be. */
   get bytes(): number {
     return this.position.length + this.#recordBytes
@@ -78,13 +88,7 @@ export class Journal {
    * turn. After a full disk the records are still there, and the next commit tries again.
    */
   commit(): Promise<void> {
-    this.#queued ??= this.#running.then(() => {
-      this.#queued = null
-      const run = this.#commit()
-      this.#running = run.catch(() => undefined)
-      return run
-    })
-    return this.#queued
+    return this.#commits.ask()
   }
 
   /** The same, while the caller waits. */
@@ -101,7 +105,7 @@ export class Journal {
     const made = write(this.file, this.store, records)
     const old = this.descriptor
     // the disk may just be busy with the old file
-    this.#running = this.#running.then(() => closeSync(old))
+    this.#commits.afterwards(() => closeSync(old))
     this.descriptor = made.descriptor
     this.key = made.key
     this.position = made.position
@@ -111,7 +115,7 @@ export class Journal {
     this.#recordBytes = 0
   }
 
-  /** Commits and closes. Nobody may wait for a commit. */
+  /** Commits and closes. */
   close(): void {
     try {
       if (this.#broken === null) {
@@ -120,7 +124,8 @@ export class Journal {
         fdatasyncSync(this.descriptor)
       }
     } finally {
-      closeSync(this.descriptor)
+      const { descriptor } = this
+      this.#commits.afterwards(() => closeSync(descriptor)) // the disk may just be busy with it
     }
   }
 
