@@ -1,20 +1,14 @@
 import { VmmError } from '../model/errors'
 import { BlobChanges, type Taken } from './blob-changes'
-import type { BlobPool, PlainChunk } from './blob-pool'
+import { BlobChunks, type Below } from './blob-chunks'
+import type { BlobPool } from './blob-pool'
 import { ChunkFile, RUN } from './chunk-file'
-import { CHUNK, ChunkMap, SLOTS_MOST, type Stored } from './chunk-map'
+import { CHUNK } from './chunk-map'
 import { applyRecord, encodeChunks, type ChunkRecord, type Extent } from './chunk-records'
-import { SlotMap } from './slot-map'
 import type { StoreKey } from './store-key'
 
+export type { Below } from './blob-chunks'
 export type { ChunkRecord } from './chunk-records'
-
-/** What lies below a blob and is seen through it; it must not change. */
-export interface Below {
-  readonly size: number
-  /** Fills `into` from `position` on and returns how much there was. */
-  read(position: number, into: Uint8Array): number
-}
 
 export interface BlobOptions {
   /** Names the content for ever, whatever its file is called; half of what its key is derived from. */
@@ -36,12 +30,9 @@ export interface BlobOptions {
 export class Blob {
   readonly below: Below | null
   readonly #extent: Extent
-  readonly #map = new ChunkMap()
-  readonly #file: ChunkFile
   readonly #pool: BlobPool
+  readonly #chunks: BlobChunks
   readonly #onChange: (record: ChunkRecord) => void
-  readonly #plain = new Map<number, PlainChunk>()
-  #slots: SlotMap | null = null
   readonly #changes = new BlobChanges()
   #frozen = false
   #broken: unknown = null
@@ -50,8 +41,9 @@ export class Blob {
     this.below = below
     this.#pool = pool
     this.#onChange = onChange
-    this.#file = new ChunkFile(file, key.forFile(id), pool)
     this.#extent = { size: below?.size ?? 0, belowEnd: below?.size ?? 0 }
+    const data = new ChunkFile(file, key.forFile(id), pool)
+    this.#chunks = new BlobChunks(data, pool, below, this.#extent, this.#changes)
   }
 
   /** A new blob: as large as what is below, and the same to read. Its file is made when it is first needed. */
@@ -67,7 +59,7 @@ export class Blob {
   }
 
   get file(): string {
-    return this.#file.path
+    return this.#chunks.file.path
   }
 
   /** Bytes. */
@@ -77,23 +69,23 @@ export class Blob {
 
   /** Room that its file takes up, bytes. */
   get storedBytes(): number {
-    return this.#slotMap().end * CHUNK
+    return this.#chunks.slots().end * CHUNK
   }
 
   /** Whether there is something that only a flush and a commit would keep. */
   get isDirty(): boolean {
-    return this.#changes.any || [...this.#plain.values()].some(({ dirty }) => dirty)
+    return this.#changes.any || this.#chunks.plainFrom(0).some(({ dirty }) => dirty)
   }
 
   /** Takes a record back that `onChange` was given, in the same order; throws kind `damaged`. */
   apply(record: ChunkRecord): void {
-    applyRecord(record, this.#map, this.#extent, this.file)
-    this.#slots = null
+    applyRecord(record, this.#chunks.map, this.#extent, this.file)
+    this.#chunks.forgetSlots()
   }
 
   /** The records that make up what was flushed; nothing may be unflushed. For a journal that is compacted. */
   *records(): Generator<ChunkRecord> {
-    yield* encodeChunks(this.#extent, this.#map.present(), this.#map)
+    yield* encodeChunks(this.#extent, this.#chunks.map.present(), this.#chunks.map)
   }
 
   /** Fills `into` from `position` on; returns how many bytes there were before the end. */
@@ -102,9 +94,9 @@ export class Blob {
     for (let at = 0; at < length;) {
       const chunk = Math.floor((position + at) / CHUNK)
       const from = (position + at) % CHUNK
-      const run = from === 0 ? this.#storedRun(chunk, Math.floor((length - at) / CHUNK)) : []
-      if (run.length > 0) this.#file.read(chunk, run, into.subarray(at, at + run.length * CHUNK))
-      else this.#readPart(chunk, from, into.subarray(at, at + Math.min(CHUNK - from, length - at)))
+      const run = from === 0 ? this.#chunks.storedRun(chunk, Math.floor((length - at) / CHUNK)) : []
+      if (run.length > 0) this.#chunks.file.read(chunk, run, into.subarray(at, at + run.length * CHUNK))
+      else this.#chunks.readPart(chunk, from, into.subarray(at, at + Math.min(CHUNK - from, length - at)))
       at += run.length > 0 ? run.length * CHUNK : Math.min(CHUNK - from, length - at)
     }
     return length
@@ -118,8 +110,8 @@ export class Blob {
       const from = (position + at) % CHUNK
       const whole = from === 0 ? Math.min(RUN, Math.floor((data.byteLength - at) / CHUNK)) : 0
       const part = whole > 0 ? whole * CHUNK : Math.min(CHUNK - from, data.byteLength - at)
-      if (whole > 0) this.#writeWhole(chunk, data.subarray(at, at + part))
-      else this.#writePart(chunk, from, data.subarray(at, at + part))
+      if (whole > 0) this.#chunks.writeWhole(chunk, data.subarray(at, at + part))
+      else this.#chunks.writePart(chunk, from, data.subarray(at, at + part))
       at += part
       if (position + at > this.size) this.#resize(position + at)
     }
@@ -135,12 +127,12 @@ export class Blob {
       if (from === 0 && (end - at >= CHUNK || end === this.size)) break
       const part = Math.min(CHUNK - from, end - at)
       const chunk = Math.floor(at / CHUNK)
-      if (!this.#isZero(chunk)) this.#writePart(chunk, from, Buffer.alloc(part))
+      if (!this.#chunks.isZero(chunk)) this.#chunks.writePart(chunk, from, Buffer.alloc(part))
       at += part
     }
     if (at >= end) return
     const last = end === this.size ? Math.ceil(end / CHUNK) : Math.floor(end / CHUNK)
-    this.#zeroWhole(at / CHUNK, last)
+    this.#chunks.zeroWhole(at / CHUNK, last)
     if (last * CHUNK < end) this.zero(last * CHUNK, end - last * CHUNK)
   }
 
@@ -150,10 +142,10 @@ export class Blob {
     if (size < this.size) {
       const chunk = Math.floor(size / CHUNK)
       const kept = size % CHUNK
-      if (kept > 0 && !this.#isZero(chunk)) this.#writePart(chunk, kept, Buffer.alloc(CHUNK - kept))
+      if (kept > 0 && !this.#chunks.isZero(chunk)) this.#chunks.writePart(chunk, kept, Buffer.alloc(CHUNK - kept))
       const whole = kept > 0 ? chunk + 1 : chunk
-      for (const each of this.#plainFrom(whole)) this.#discard(each)
-      for (const each of [...this.#map.present(whole)]) this.#replace(each, 'absent')
+      for (const each of this.#chunks.plainFrom(whole)) this.#chunks.discard(each)
+      for (const each of [...this.#chunks.map.present(whole)]) this.#chunks.replace(each, 'absent')
       this.#extent.belowEnd = Math.min(this.#extent.belowEnd, size)
     }
     this.#resize(size)
@@ -164,10 +156,10 @@ export class Blob {
     this.#requireWritable()
     const seen = Math.ceil(Math.min(this.#extent.belowEnd, this.size) / CHUNK)
     const bytes = Buffer.alloc(CHUNK)
-    for (const chunk of lower.#map.present(0, seen)) {
-      if (this.#map.state(chunk) !== 'absent') continue
-      if (lower.#map.state(chunk) === 'zero') this.#replace(chunk, 'zero')
-      else this.#store(chunk, bytes.subarray(0, this.read(chunk * CHUNK, bytes)))
+    for (const chunk of lower.#chunks.map.present(0, seen)) {
+      if (this.#chunks.map.state(chunk) !== 'absent') continue
+      if (lower.#chunks.map.state(chunk) === 'zero') this.#chunks.replace(chunk, 'zero')
+      else this.#chunks.store(chunk, bytes.subarray(0, this.read(chunk * CHUNK, bytes)))
     }
     this.#extent.belowEnd = Math.min(this.#extent.belowEnd, lower.#extent.belowEnd)
     this.#changes.resized()
@@ -176,7 +168,7 @@ export class Blob {
   /** Resolves once the data is on the disk and `onChange` knows it; to be called: what follows the owner's commit. */
   async flush(): Promise<() => void> {
     const taken = this.#begin()
-    if (taken.chunks.length > 0) await this.#file.sync().catch((error: unknown) => this.#fail(error))
+    if (taken.chunks.length > 0) await this.#chunks.file.sync().catch((error: unknown) => this.#fail(error))
     return this.#end(taken)
   }
 
@@ -184,7 +176,7 @@ export class Blob {
   flushNow(): () => void {
     const taken = this.#begin()
     try {
-      if (taken.chunks.length > 0) this.#file.syncNow()
+      if (taken.chunks.length > 0) this.#chunks.file.syncNow()
     } catch (error) {
       this.#fail(error)
     }
@@ -199,29 +191,16 @@ export class Blob {
 
   /** Gives up its open file, and what was not flushed. No flush may be under way. */
   close(): void {
-    for (const chunk of this.#plain.values()) this.#pool.drop(chunk)
-    this.#plain.clear()
+    for (const chunk of this.#chunks.plainFrom(0)) this.#chunks.discard(chunk)
     this.#pool.close(this.file)
-  }
-
-  /** For the pool: brings a chunk of which parts were written into the file. */
-  seal(chunk: PlainChunk): void {
-    const length = Math.min(CHUNK, Math.max(this.size - chunk.number * CHUNK, 1))
-    this.#store(chunk.number, chunk.data.subarray(0, length))
-    chunk.dirty = false
-  }
-
-  /** For the pool, which needs the room. */
-  forget(chunk: PlainChunk): void {
-    this.#plain.delete(chunk.number)
   }
 
   #begin(): Taken {
     this.#requireSound()
-    for (const chunk of [...this.#plain.values()].sort((a, b) => a.number - b.number)) {
-      if (chunk.dirty) this.seal(chunk)
+    for (const chunk of this.#chunks.plainFrom(0)) {
+      if (chunk.dirty) this.#chunks.seal(chunk)
     }
-    return this.#changes.take(this.#map, this.#extent)
+    return this.#changes.take(this.#chunks.map, this.#extent)
   }
 
   #end(taken: Taken): () => void {
@@ -229,136 +208,15 @@ export class Blob {
     return () => {
       const slots = this.#changes.committed(taken)
       if (slots.length === 0 || this.#frozen) return
-      for (const slot of slots) this.#slotMap().release(slot)
-      if (this.#slotMap().trim()) this.#file.cut(this.#slotMap().end)
+      for (const slot of slots) this.#chunks.slots().release(slot)
+      if (this.#chunks.slots().trim()) this.#chunks.file.cut(this.#chunks.slots().end)
     }
-  }
-
-  #readPart(chunk: number, from: number, into: Uint8Array): void {
-    const plain = this.#plain.get(chunk)
-    const state = plain ? 'plain' : this.#map.state(chunk)
-    if (plain) {
-      this.#pool.used(plain)
-      into.set(plain.data.subarray(from, from + into.byteLength))
-    } else if (state === 'absent') this.#readBelow(chunk * CHUNK + from, into)
-    else if (state === 'zero') into.fill(0)
-    else if (this.#file.isPlain) this.#file.readPart(this.#map.stored(chunk), from, into)
-    else into.set(this.#load(chunk, 'to read').data.subarray(from, from + into.byteLength))
-  }
-
-  #readBelow(position: number, into: Uint8Array): void {
-    const seen = Math.max(0, Math.min(into.byteLength, this.#extent.belowEnd - position))
-    const read = seen > 0 ? (this.below?.read(position, into.subarray(0, seen)) ?? 0) : 0
-    into.fill(0, read)
-  }
-
-  /** Stored chunks, at most `most`, that lie in a row in the file too. */
-  #storedRun(first: number, most: number): Stored[] {
-    const run: Stored[] = []
-    while (run.length < Math.min(most, RUN)) {
-      const chunk = first + run.length
-      const before = run.at(-1)
-      const slot = this.#map.slot(chunk)
-      if (slot < 0 || this.#plain.has(chunk)) break
-      if (before && (before.slot + 1 !== slot || before.length < CHUNK)) break
-      run.push(this.#map.stored(chunk))
-    }
-    return run
-  }
-
-  /** The chunk in plain, kept for what comes next; when it is only read, and there is no room, it is not kept. */
-  #load(number: number, purpose: 'to read' | 'to write'): PlainChunk {
-    const kept = this.#plain.get(number)
-    if (kept) {
-      this.#pool.used(kept)
-      return kept
-    }
-    const chunk = this.#pool.newChunk(this, number)
-    const state = this.#map.state(number)
-    if (state === 'stored') this.#file.read(number, [this.#map.stored(number)], chunk.data)
-    else if (state === 'absent') this.#readBelow(number * CHUNK, chunk.data)
-    if (this.#pool.keep(chunk, purpose)) this.#plain.set(number, chunk)
-    return chunk
-  }
-
-  #writePart(number: number, from: number, data: Uint8Array): void {
-    const chunk = this.#load(number, 'to write')
-    chunk.data.set(data, from)
-    chunk.dirty = true
-  }
-
-  #writeWhole(first: number, data: Uint8Array): void {
-    for (let at = 0; at < data.byteLength;) {
-      const part = this.#store(first + at / CHUNK, data.subarray(at))
-      for (const end = at + part; at < end; at += CHUNK) this.#discard(this.#plain.get(first + at / CHUNK))
-    }
-  }
-
-  /** Seals chunks into fresh slots in a row, as many as there are; returns the bytes written. */
-  #store(first: number, data: Uint8Array): number {
-    const { slot, count } = this.#slotMap().allocate(Math.ceil(data.byteLength / CHUNK))
-    const part = data.subarray(0, count * CHUNK)
-    try {
-      if (slot + count > SLOTS_MOST) throw new VmmError('unsupported', 'The file is too large.')
-      const seals = this.#file.write(first, slot, part)
-      seals.forEach(({ nonce, tag }, index) => {
-        const length = Math.min(CHUNK, part.byteLength - index * CHUNK)
-        this.#replace(first + index, { slot: slot + index, length, nonce, tag })
-      })
-    } catch (error) {
-      for (let each = slot; each < slot + count; each++) this.#slotMap().release(each)
-      throw error
-    }
-    return part.byteLength
-  }
-
-  /** The chunk is somewhere else from now on. */
-  #replace(chunk: number, by: Stored | 'zero' | 'absent'): void {
-    this.#changes.moved(chunk, this.#map.slot(chunk), this.#slotMap())
-    if (typeof by === 'string') this.#map.mark(chunk, by)
-    else this.#map.store(chunk, by)
-  }
-
-  #zeroWhole(first: number, end: number): void {
-    for (const chunk of this.#plainFrom(first)) if (chunk.number < end) this.#discard(chunk)
-    const seen = Math.ceil(this.#extent.belowEnd / CHUNK)
-    for (let chunk = first; chunk < Math.min(end, seen); chunk++) {
-      if (this.#map.state(chunk) !== 'zero') this.#replace(chunk, 'zero')
-    }
-    for (const chunk of [...this.#map.present(Math.max(first, seen), end)]) this.#replace(chunk, 'absent')
-  }
-
-  /** Whether the chunk is known to be all zeros. */
-  #isZero(chunk: number): boolean {
-    if (this.#plain.has(chunk)) return false
-    const state = this.#map.state(chunk)
-    return state === 'zero' || (state === 'absent' && chunk * CHUNK >= this.#extent.belowEnd)
-  }
-
-  #plainFrom(chunk: number): PlainChunk[] {
-    return [...this.#plain.values()].filter(({ number }) => number >= chunk)
-  }
-
-  #discard(chunk: PlainChunk | undefined): void {
-    if (!chunk) return
-    this.#plain.delete(chunk.number)
-    this.#pool.drop(chunk)
   }
 
   #resize(size: number): void {
     if (size === this.size) return
     this.#extent.size = size
     this.#changes.resized()
-  }
-
-  #slotMap(): SlotMap {
-    if (this.#slots) return this.#slots
-    this.#slots = new SlotMap()
-    for (const chunk of this.#map.present()) {
-      const slot = this.#map.slot(chunk)
-      if (slot >= 0) this.#slots.take(slot)
-    }
-    return this.#slots
   }
 
   #fail(error: unknown): never {
