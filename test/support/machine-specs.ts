@@ -21,6 +21,7 @@ export function machineSpec(change: Partial<MachineSpec> = {}): MachineSpec {
     disks: [],
     cds: [],
     nics: [],
+    filesCard: false,
     firmware: 'bios',
     bios: { bios: '', vgaBios: '' },
     uefiVariables: '',

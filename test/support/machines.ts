@@ -11,6 +11,7 @@ export const PLAIN_PC = {
   cpus: 1,
   cds: [],
   nics: [{ mac: '52:54:00:12:34:56', model: 'virtio' }],
+  filesCard: false,
   firmware: 'bios',
   uefiVariables: '',
   machineType: 'auto',

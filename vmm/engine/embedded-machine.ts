@@ -24,6 +24,8 @@ export class EmbeddedMachine implements Machine {
   readonly pid: number | undefined
   readonly startedAt = Date.now()
   readonly accelerator = ''
+  /** Its files are reached through virtio's 9P, which needs no card. */
+  readonly filesCard = null
   readonly console: SerialPort
   readonly agentPort: SerialPort
   readonly display = new EmbeddedDisplay({

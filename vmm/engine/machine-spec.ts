@@ -47,6 +47,8 @@ export interface MachineSpec {
   /** CD drives beside the one that is booted from. */
   cds: readonly CdSpec[]
   nics: readonly { mac: string; model: NicModel }[]
+  /** Whether the guest has a card for its files; an engine that reaches the guest's files otherwise has no use for it. */
+  filesCard: boolean
   firmware: Firmware
   /** Files of SeaBIOS, for an engine that brings none. */
   bios: { bios: string; vgaBios: string }

@@ -49,6 +49,8 @@ export interface Machine {
   readonly display: Display | null
   /** Where each network card listens for the switch: a socket that carries frames with their lengths before them. */
   readonly frameLinks: readonly string[]
+  /** Where the card for its files listens for the file process, in the same way; null for a machine that has none. */
+  readonly filesCard: string | null
   pause(): Promise<void>
   resume(): Promise<void>
   /**

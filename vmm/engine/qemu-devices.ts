@@ -1,9 +1,10 @@
 import { diskSource, fileSource, rawSource, type BlockSource } from '../images/block-source'
+import { FILES_CARD } from '../files/files-card'
 import type { BootDevice } from '../model/hardware'
 import type { MachineSpec } from './machine-spec'
 import type { OpenLayer } from './qemu-layer-record'
 import { blockdev, busOf, deviceOf, hasScreen, machineTypeOf, nicDevice, nodeOf, RUN_FILES } from './qemu-names'
-import { nicSocket } from './run-folder'
+import { FILES_CARD_SOCKET, nicSocket } from './run-folder'
 
 /** Ports of one AHCI controller. */
 const SATA_PORTS = 6
@@ -31,6 +32,8 @@ export function qemuDevices(spec: MachineSpec, layers: readonly OpenLayer[]): st
     ...disks,
     ...drives,
     ...spec.nics.flatMap((nic, index) => networkCard(spec, nic, index)),
+    // last, so that nothing else has another place with it
+    ...(spec.filesCard ? filesCard(spec) : []),
   ]
 }
 
@@ -121,6 +124,16 @@ function networkCard(spec: MachineSpec, nic: MachineSpec['nics'][number], index:
   return [
     ...['-netdev', `stream,id=net${index},server=on,addr.type=unix,addr.path=${nicSocket(index)}`],
     ...['-device', words],
+  ]
+}
+
+/** A card of no network: it leads to the guest's files, and nowhere else. */
+function filesCard(spec: MachineSpec): string[] {
+  const rom = machineTypeOf(spec) === 'microvm' ? '' : ',romfile='
+  const options = `netdev=files,id=files,mac=${FILES_CARD.guestMac},host_mtu=${FILES_CARD.mtu}${rom}`
+  return [
+    ...['-netdev', `stream,id=files,server=on,addr.type=unix,addr.path=${FILES_CARD_SOCKET}`],
+    ...['-device', device(spec, 'virtio-net', options)],
   ]
 }
 

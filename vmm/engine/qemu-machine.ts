@@ -26,6 +26,7 @@ export interface QemuMachineParts {
   display: Display | null
   disks: QemuDisks
   frameLinks: readonly string[]
+  filesCard: string | null
   accelerator: string
   /** Milliseconds since the Unix epoch. */
   startedAt: number
@@ -44,6 +45,7 @@ export class QemuMachine implements Machine {
   readonly agentPort: SerialPort
   readonly display: Display | null
   readonly frameLinks: readonly string[]
+  readonly filesCard: string | null
   readonly ended: Promise<MachineEnd>
   readonly #counters: QemuCounters
   readonly #countListeners = new Set<(counters: Counters) => void>()
@@ -69,6 +71,7 @@ export class QemuMachine implements Machine {
     this.agentPort = agent
     this.display = display
     this.frameLinks = parts.frameLinks
+    this.filesCard = parts.filesCard
     this.#counters = new QemuCounters(link, process.pid)
     link.onEvent((event) => this.#event(event))
     link.onReturn(() => void this.#catchUp())

@@ -14,6 +14,8 @@ const RunRecord = v.object({
   screen: v.boolean(),
   /** How many network cards it has. */
   nics: v.optional(v.number(), 0),
+  /** Whether it has a card for its files. */
+  filesCard: v.optional(v.boolean(), false),
   disks: v.array(v.object({ id: v.string(), layer: v.string(), backend: v.string() })),
 })
 /** What a later main has to know of a machine to take it over. */

@@ -13,7 +13,7 @@ import { QemuMachine } from './qemu-machine'
 import { backendOf, hasScreen, RUN_FILES } from './qemu-names'
 import { QemuPort } from './qemu-port'
 import { machineUuid, QemuProcess } from './qemu-process'
-import { nicAddress, removeRunFolder, runFolder } from './run-folder'
+import { filesCardAddress, nicAddress, removeRunFolder, runFolder } from './run-folder'
 import { readRunRecord, writeRunRecord, type RunRecord } from './qemu-run-record'
 import { QemuScreen } from './qemu-screen'
 import { startFailure } from './qemu-start-failure'
@@ -58,6 +58,7 @@ export class QemuRuns {
         startedAt: Date.now(),
         screen: hasScreen(spec),
         nics: spec.nics.length,
+        filesCard: spec.filesCard,
         disks: spec.disks.map(({ id, layer }) => ({ id, layer, backend: backendOf(id, spec) })),
       }
       await writeRunRecord(folder, record)
@@ -174,6 +175,7 @@ export class QemuRuns {
       display: record.screen ? new QemuScreen(folder, link) : null,
       disks,
       frameLinks: Array.from({ length: record.nics }, (_, index) => nicAddress(folder, index)),
+      filesCard: record.filesCard ? filesCardAddress(folder) : null,
       accelerator: record.accelerator,
       startedAt: record.startedAt,
       onAcceleratorFailure: (reason) => {

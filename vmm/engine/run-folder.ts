@@ -31,8 +31,20 @@ export const nicSocket = (index: number): string => `net${index}.sock`
 
 /** Where the switch finds a network card of the machine in `folder`. Windows has pipes of that kind outside of folders only. */
 export function nicAddress(folder: string, index: number): string {
-  if (process.platform !== 'win32') return path.join(folder, nicSocket(index))
-  return `\\\\.\\pipe\\vivarium-${hashOf(folder)}-${nicSocket(index)}`
+  return socketAddress(folder, nicSocket(index))
+}
+
+/** The socket of the card for files, framed likewise. */
+export const FILES_CARD_SOCKET = 'files.net'
+
+/** Where the file process finds the card for files of the machine in `folder`. */
+export function filesCardAddress(folder: string): string {
+  return socketAddress(folder, FILES_CARD_SOCKET)
+}
+
+function socketAddress(folder: string, name: string): string {
+  if (process.platform !== 'win32') return path.join(folder, name)
+  return `\\\\.\\pipe\\vivarium-${hashOf(folder)}-${name}`
 }
 
 /** Removes all that there is of a machine's folder. */

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { NinepSession, NinepViolation } from './ninep-session'
 import { NinepSplitter } from './ninep-splitter'
 import type { NinepOptions } from './ninep-state'
@@ -39,12 +40,15 @@ export class NinepDoor {
     return door
   }
 
-  private constructor(options: NinepDoorOptions) {
-    this.#server = createServer((socket) => {
-      const connection = new NinepConnection(socket, options, this.counters)
-      this.#connections.add(connection)
-      socket.once('close', () => this.#connections.delete(connection))
-    })
+  private constructor(private readonly options: NinepDoorOptions) {
+    this.#server = createServer((socket) => this.serve(socket))
+  }
+
+  /** Takes a connection that came otherwise than over the socket. */
+  serve(stream: Duplex): void {
+    const connection = new NinepConnection(stream, this.options, this.counters)
+    this.#connections.add(connection)
+    stream.once('close', () => this.#connections.delete(connection))
   }
 
   get sessions(): NinepSession[] {
@@ -68,13 +72,13 @@ class NinepConnection {
   #stopped = false
 
   constructor(
-    private readonly socket: Socket,
+    private readonly socket: Duplex,
     private readonly options: NinepDoorOptions,
     private readonly counters: NinepCounters,
   ) {
     this.session = new NinepSession({ ...options, send: (reply) => this.#send(reply) })
     this.session.onRoom = () => this.#goOn()
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       this.#splitter.push(chunk)
       this.#pump()
     })

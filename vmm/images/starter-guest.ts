@@ -1,3 +1,4 @@
+import { FILES_CARD, FILES_CARD_TEXT, SHARE_MSIZE, SHARE_TAG } from '../files/files-card'
 import type { CpioEntry } from './cpio'
 import { renewProgram } from './renew'
 
@@ -107,11 +108,39 @@ exec qemu-ga -m isa-serial -p /dev/ttyS1 -t /run > /dev/null 2>&1
 const CONNECT = `#!/bin/sh
 for card in /sys/class/net/eth*; do
   [ -e $card ] || continue
+  read -r mac < $card/address
+  [ $mac = ${FILES_CARD.guestMac} ] && continue
   name=\${card##*/}
   [ -r /run/$name.pid ] && read -r pid < /run/$name.pid && kill $pid
   ip link set $name up
   udhcpc -b -t 3 -T 1 -A 3 -i $name -p /run/$name.pid -x hostname:$(hostname) -s /usr/lib/vivarium/lease
 done > /dev/null 2>&1
+`
+
+/**
+ * shares mount NAME POINT CACHE, or unmount POINT: a tree of the file server, over the card for files where there is
+ * one and over virtio's own 9P elsewhere. What was mounted there before is let go of, also when its server is gone.
+ */
+const SHARES = `#!/bin/sh
+set -e
+leave() { while umount -l "$1" 2> /dev/null; do :; done; }
+case $1 in
+  mount)
+    from=${SHARE_TAG} way=virtio,msize=${SHARE_MSIZE.virtio}
+    for card in /sys/class/net/eth*; do
+      [ -e $card ] && read -r mac < $card/address && [ $mac = ${FILES_CARD.guestMac} ] || continue
+      name=\${card##*/}
+      ip link set $name up
+      ip addr show dev $name | grep -q ' ${FILES_CARD_TEXT.guest}/' || ip addr add ${FILES_CARD_TEXT.guest}/${FILES_CARD.prefix} dev $name
+      from=${FILES_CARD_TEXT.server} way=tcp,port=${FILES_CARD.port},msize=${SHARE_MSIZE.tcp}
+      modprobe -q 9pnet_fd
+    done
+    leave "$3"
+    mkdir -p "$3"
+    mount -t 9p -o "trans=$way,version=9p2000.L,access=client,cache=$4,aname=$2" $from "$3"
+    ;;
+  unmount) leave "$2" ;;
+esac
 `
 
 /** As udhcpc calls it, with what it was told in variables. */
@@ -177,6 +206,7 @@ export function guestFiles(): CpioEntry[] {
     program('usr/lib/vivarium/connect', CONNECT),
     program('usr/lib/vivarium/lease', LEASE),
     program('usr/lib/vivarium/renew', renewProgram()),
+    program('usr/lib/vivarium/shares', SHARES),
     // what mount tries when no type is given; their modules are loaded then
     text('etc/filesystems', 'ext4\niso9660\n'),
     text('etc/fstab', FSTAB),

@@ -42,7 +42,7 @@ export class TcpConnection {
   ) {
     this.#output = new TcpOutput(path, way, host)
     this.#deadline = new Deadline(clock, () => this.#timeOut())
-    this.#handshake = new Handshake(clock.random32())
+    this.#handshake = new Handshake(clock.random32(), path.segmentBytes)
     this.#silence = new Silence(clock.now())
   }
 

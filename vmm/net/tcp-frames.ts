@@ -13,6 +13,8 @@ export interface TcpPath {
   peerPort: number
   guest: number
   guestPort: number
+  /** Largest payload that a frame of the link has room for, bytes; without one that of an MTU of 1500. */
+  segmentBytes?: number
 }
 
 /** What an answer without payload says. */

@@ -19,6 +19,8 @@ const QUOTED_BYTES = 8
 export interface TcpGatewayOptions {
   clock: Clock
   gatewayMac: Uint8Array
+  /** Largest payload of a frame, bytes; without one that of an MTU of 1500. */
+  segmentBytes?: number
   /** The gateway's own address: to a guest it is the host's loopback. */
   gatewayAddress: number
   /** Whether guests may call anybody; else only the host calls them, through forwards. */
@@ -175,7 +177,9 @@ export class TcpGateway {
 
   #path(client: GatewayClient, { peer, port, guestPort }: TcpFlow): TcpPath {
     const { mac: guestMac, address: guest } = client
-    return { guestMac, gatewayMac: this.options.gatewayMac, peer, peerPort: port, guest, guestPort }
+    const { gatewayMac, segmentBytes } = this.options
+    const path = { guestMac, gatewayMac, peer, peerPort: port, guest, guestPort }
+    return segmentBytes === undefined ? path : { ...path, segmentBytes }
   }
 
   #freePort(guest: TcpGuest, peer: number, guestPort: number): number | null {

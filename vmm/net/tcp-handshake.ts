@@ -20,8 +20,11 @@ export class Handshake {
   sackPermitted = true
   #tries = 0
 
-  /** `first` is the sequence number of our SYN. */
-  constructor(readonly first: number) {}
+  /** `first` is the sequence number of our SYN, `ourMss` the largest segment that the link takes. */
+  constructor(
+    readonly first: number,
+    private readonly ourMss = OUR_MSS,
+  ) {}
 
   /** The sequence number after our SYN, and after the guest's. */
   get next(): number {
@@ -43,7 +46,7 @@ export class Handshake {
 
   learn(syn: TcpSegment): void {
     this.#guestFirst = syn.sequence
-    this.mss = Math.min(OUR_MSS, Math.max(syn.mss || DEFAULT_MSS, LEAST_MSS))
+    this.mss = Math.min(this.ourMss, Math.max(syn.mss || DEFAULT_MSS, LEAST_MSS))
     this.#guestScale = syn.scale
     this.sackPermitted = syn.sackPermitted
   }
@@ -61,7 +64,7 @@ export class Handshake {
 
   /** Options of our SYN: all there are when we call, those that the guest has named when it did. */
   options(calls: boolean): Uint8Array {
-    return synOptions(OUR_MSS, calls || this.#guestScale >= 0 ? OUR_SCALE : -1, calls || this.sackPermitted)
+    return synOptions(this.ourMss, calls || this.#guestScale >= 0 ? OUR_SCALE : -1, calls || this.sackPermitted)
   }
 
   /** `window` in bytes is the guest's first. */
