@@ -10,7 +10,7 @@ import {
 import { writeState } from '../../vmm/engine/embedded-state'
 import type { MachineSpec } from '../../vmm/engine/machine-spec'
 import type { GuestProcess } from '../../vmm/engine/guest-process'
-import { toFailure } from '../../vmm/model/errors'
+import { toFailure, VmmError, type Failure } from '../../vmm/model/errors'
 import { ScriptedPort, type AgentRequest } from './scripted-port'
 
 /** What a scripted guest does other than an obliging one. A handler that throws refuses; one that never settles hangs. */
@@ -38,6 +38,7 @@ export class ScriptedGuest implements GuestProcess {
   readonly #port: ScriptedPort
   #receive: (message: unknown) => void = () => {}
   #ended: (how: string) => void = () => {}
+  #momentOver: (failure: Failure | null) => void = () => {}
 
   constructor(private readonly script: GuestScript) {
     this.#port = new ScriptedPort((request, port) => {
@@ -84,14 +85,25 @@ export class ScriptedGuest implements GuestProcess {
 
   async #handle(message: ToGuest): Promise<void> {
     if (!this.alive) return
+    if (message.type === 'moment-over') this.#momentOver(message.failure)
     if (message.type === 'serial' && message.port === AGENT_PORT) this.#port.write(message.bytes)
-    if (!('seq' in message)) return
+    if (!('seq' in message) || message.type === 'moment-over') return
     try {
+      if ('moment' in message && message.moment) await this.#standStill(message.seq)
       const value = await this.#perform(message)
       this.emit({ type: 'reply', seq: message.seq, ok: true, value })
     } catch (error) {
       this.emit({ type: 'reply', seq: message.seq, ok: false, failure: toFailure(error) })
     }
+  }
+
+  /** Main does what belongs to the moment. */
+  async #standStill(seq: number): Promise<void> {
+    const failure = await new Promise<Failure | null>((resolve) => {
+      this.#momentOver = resolve
+      this.emit({ type: 'moment', seq })
+    })
+    if (failure) throw VmmError.fromFailure(failure)
   }
 
   async #perform(request: GuestRequest): Promise<unknown> {

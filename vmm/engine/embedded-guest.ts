@@ -30,6 +30,9 @@ const host = new EmbeddedHost(wasmFile, (message) => send(message))
 
 const send = connectParent((message) => {
   switch (message.type) {
+    case 'moment-over':
+      host.momentOver(message.seq, message.failure)
+      break
     case 'serial':
       host.serialInput(message.port, message.bytes)
       break
@@ -73,9 +76,9 @@ async function perform(request: GuestRequest): Promise<unknown> {
       host.resume()
       return null
     case 'save':
-      return await host.save(request.file, request.compress, request.layerCopy)
+      return await host.save(request)
     case 'copy-layer':
-      await host.copyLayer(request.to)
+      await host.copyLayer(request)
       return null
     case 'set-link':
       host.nic.setLink(request.up)

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { V86 as Emulator, V86Options } from 'v86'
 import type { Counters } from '../model/counters'
-import { VmmError } from '../model/errors'
+import { VmmError, type Failure } from '../model/errors'
 import type { SavedState } from './machine'
 import type { MachineSpec } from './machine-spec'
 import { CpuTap } from './embedded-cpu'
@@ -12,7 +12,7 @@ import { ReadOnlyMedium } from './embedded-medium'
 import { EmbeddedNic } from './embedded-nic'
 import { MemoryGauge } from './embedded-memory-gauge'
 import { Pacer } from './embedded-pacer'
-import { AGENT_PORT, CONSOLE_PORT, CONSOLE_WINDOW, type FromGuest } from './embedded-protocol'
+import { AGENT_PORT, CONSOLE_PORT, CONSOLE_WINDOW, type FromGuest, type GuestRequest } from './embedded-protocol'
 import { readState, writeState } from './embedded-state'
 import { EmbeddedScreen } from './embedded-screen'
 import { SerialBatch } from './embedded-serial'
@@ -20,6 +20,8 @@ import { EmbeddedViewers } from './embedded-viewers'
 
 const COUNTERS_EVERY_MS = 1000
 const MIB = 1024 * 1024
+
+type Request<T extends GuestRequest['type']> = Extract<GuestRequest, { type: T }>
 
 const realSetImmediate = globalThis.setImmediate
 
@@ -53,6 +55,8 @@ export class EmbeddedHost {
   #ninepBytes = 0
   #guestUsedBytes: number | null = null
   #consoleInFlight = 0
+  /** Of requests for which main has something to do while the guest stands still. */
+  readonly #moments = new Map<number, (failure: Failure | null) => void>()
 
   constructor(
     private readonly wasmFile: string,
@@ -101,7 +105,7 @@ export class EmbeddedHost {
   }
 
   /** The state and the disk layer are of one moment; packing goes on while the guest does. */
-  async save(file: string, compress: boolean, layerCopy: string | null): Promise<SavedState> {
+  async save({ seq, file, compress, layerCopy, moment }: Request<'save'>): Promise<SavedState> {
     const emulator = this.#running()
     if (this.#disk?.stalled) {
       throw new VmmError('disk-full', "A write to the guest's disk still waits for the host.", {
@@ -114,6 +118,7 @@ export class EmbeddedHost {
       state = await emulator.save_state()
       this.#disk?.flush()
       if (layerCopy !== null && this.#disk !== null) await copyLayer(this.#disk.layer, layerCopy)
+      if (moment) await this.#moment(seq)
     } finally {
       this.#pacer.release('saving')
     }
@@ -121,15 +126,23 @@ export class EmbeddedHost {
   }
 
   /** Copies the disk layer of one moment. */
-  async copyLayer(to: string): Promise<void> {
+  async copyLayer({ seq, to, moment }: Request<'copy-layer'>): Promise<void> {
     this.#running()
     this.#pacer.hold('saving')
     try {
       this.#disk?.flush()
-      if (this.#disk) await copyLayer(this.#disk.layer, to)
+      if (this.#disk && to !== null) await copyLayer(this.#disk.layer, to)
+      if (moment) await this.#moment(seq)
     } finally {
       this.#pacer.release('saving')
     }
+  }
+
+  /** Main has done what it had to do while the guest stood still. */
+  momentOver(seq: number, failure: Failure | null): void {
+    const over = this.#moments.get(seq)
+    this.#moments.delete(seq)
+    over?.(failure)
   }
 
   serialInput(port: number, bytes: Uint8Array): void {
@@ -159,6 +172,14 @@ export class EmbeddedHost {
       hostBytes: process.memoryUsage.rss(),
       guestUsedBytes: this.#guestUsedBytes,
     }
+  }
+
+  async #moment(seq: number): Promise<void> {
+    const failure = await new Promise<Failure | null>((resolve) => {
+      this.#moments.set(seq, resolve)
+      this.send({ type: 'moment', seq })
+    })
+    if (failure) throw VmmError.fromFailure(failure)
   }
 
   #running(): Emulator {

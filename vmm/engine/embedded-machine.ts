@@ -1,10 +1,10 @@
 import * as v from 'valibot'
 import type { Counters } from '../model/counters'
-import { VmmError } from '../model/errors'
+import { toFailure, VmmError } from '../model/errors'
 import { EmbeddedDisplay } from './embedded-display'
 import { CountersMessage, readGuestMessage, type GuestMessage } from './embedded-messages'
 import { AGENT_PORT, CONSOLE_PORT, type GuestRequest, type ToGuest } from './embedded-protocol'
-import type { LayerCopies, Machine, MachineEnd, SavedState, SerialPort } from './machine'
+import type { AtMoment, LayerCopies, Machine, MachineEnd, SavedState, SerialPort } from './machine'
 import type { MachineSpec } from './machine-spec'
 import type { GuestProcess } from './guest-process'
 
@@ -17,6 +17,8 @@ interface Waiting {
   resolve(value: unknown): void
   reject(error: Error): void
   timer: NodeJS.Timeout
+  /** What is done while the guest stands still for the request. */
+  atMoment: AtMoment | null
 }
 
 /** Main's end of an embedded machine: requests and replies by number, serial bytes, and how it ended. */
@@ -76,14 +78,18 @@ export class EmbeddedMachine implements Machine {
     await this.#ask({ type: 'resume' })
   }
 
-  async saveState(file: string, options: { compress: boolean; layerCopies: LayerCopies }): Promise<SavedState> {
-    const { compress, layerCopies } = options
-    return (await this.#ask({ type: 'save', file, compress, layerCopy: this.#ownCopy(layerCopies) })) as SavedState
+  async saveState(
+    file: string,
+    options: { compress: boolean; layerCopies: LayerCopies; atMoment?: AtMoment },
+  ): Promise<SavedState> {
+    const { compress, layerCopies, atMoment } = options
+    const layerCopy = this.#ownCopy(layerCopies)
+    return (await this.#ask({ type: 'save', file, compress, layerCopy, moment: !!atMoment }, atMoment)) as SavedState
   }
 
-  async copyLayers(copies: LayerCopies): Promise<void> {
+  async copyLayers(copies: LayerCopies, atMoment?: AtMoment): Promise<void> {
     const to = this.#ownCopy(copies)
-    if (to !== null) await this.#ask({ type: 'copy-layer', to })
+    if (to !== null || atMoment) await this.#ask({ type: 'copy-layer', to, moment: !!atMoment }, atMoment)
   }
 
   async counters(): Promise<Counters> {
@@ -163,7 +169,7 @@ export class EmbeddedMachine implements Machine {
     if (this.#end === null) this.process.send(message)
   }
 
-  #ask(request: WithoutSeq<GuestRequest>): Promise<unknown> {
+  #ask(request: WithoutSeq<GuestRequest>, atMoment?: AtMoment): Promise<unknown> {
     if (this.#end !== null) return Promise.reject(endedError(this.#end))
     const seq = ++this.#seq
     return new Promise((resolve, reject) => {
@@ -173,7 +179,7 @@ export class EmbeddedMachine implements Machine {
           new VmmError('timeout', `The guest process did not answer to '${request.type}'.`, { hint: 'Use Force Off.' }),
         )
       }, ANSWER_WITHIN_MS)
-      this.#waiting.set(seq, { resolve, reject, timer })
+      this.#waiting.set(seq, { resolve, reject, timer, atMoment: atMoment ?? null })
       this.#post({ ...request, seq })
     })
   }
@@ -187,6 +193,9 @@ export class EmbeddedMachine implements Machine {
     switch (message.type) {
       case 'reply':
         this.#settle(message)
+        break
+      case 'moment':
+        void this.#moment(message.seq)
         break
       case 'serial':
         for (const receive of this.#serial.get(message.port) ?? []) receive(message.bytes)
@@ -212,6 +221,16 @@ export class EmbeddedMachine implements Machine {
         this.#intent ??= { how: message.type === 'reset' ? 'reset' : 'powered-off', reason: '' }
         this.process.kill()
         break
+    }
+  }
+
+  async #moment(seq: number): Promise<void> {
+    const waiting = this.#waiting.get(seq)
+    try {
+      await waiting?.atMoment?.()
+      this.#post({ type: 'moment-over', seq, failure: null })
+    } catch (error) {
+      this.#post({ type: 'moment-over', seq, failure: toFailure(error, 'copy what belongs to the machine') })
     }
   }
 

@@ -48,6 +48,7 @@ const GuestMessage = v.variant('type', [
     v.object({ type: v.literal('reply'), seq: v.number(), ok: v.literal(true), value: v.unknown() }),
     v.object({ type: v.literal('reply'), seq: v.number(), ok: v.literal(false), failure: FailureMessage }),
   ]),
+  v.object({ type: v.literal('moment'), seq: v.number() }),
   v.object({ type: v.literal('serial'), port: v.number(), bytes: v.instance(Uint8Array) }),
   v.object({ type: v.literal('counters'), counters: CountersMessage }),
   v.object({ type: v.literal('halted') }),

@@ -17,8 +17,9 @@ export type GuestRequest =
   | { type: 'start'; seq: number; spec: MachineSpec; frameLinks: readonly string[] }
   | { type: 'pause'; seq: number }
   | { type: 'resume'; seq: number }
-  | { type: 'save'; seq: number; file: string; compress: boolean; layerCopy: string | null }
-  | { type: 'copy-layer'; seq: number; to: string }
+  /** With `moment`, main is told when the guest stands still, and says when it may go on. */
+  | { type: 'save'; seq: number; file: string; compress: boolean; layerCopy: string | null; moment: boolean }
+  | { type: 'copy-layer'; seq: number; to: string | null; moment: boolean }
   | { type: 'counters'; seq: number }
   | { type: 'set-link'; seq: number; up: boolean }
   /** Answered with a PNG file. */
@@ -27,6 +28,8 @@ export type GuestRequest =
 /** From main to a guest process. */
 export type ToGuest =
   | GuestRequest
+  /** What main had to do while the guest stood still is done, or has failed. */
+  | { type: 'moment-over'; seq: number; failure: Failure | null }
   | { type: 'serial'; port: number; bytes: Uint8Array }
   /** Main has taken this many more console bytes. */
   | { type: 'taken'; bytes: number }
@@ -42,6 +45,8 @@ export type ToGuest =
 export type FromGuest =
   | { type: 'reply'; seq: number; ok: true; value: unknown }
   | { type: 'reply'; seq: number; ok: false; failure: Failure }
+  /** The guest stands still for the request of that number. */
+  | { type: 'moment'; seq: number }
   | { type: 'serial'; port: number; bytes: Uint8Array }
   | { type: 'counters'; counters: Counters }
   /** The guest halted with interrupts off: it will never run again. */

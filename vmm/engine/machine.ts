@@ -27,6 +27,9 @@ export interface SavedState {
   bytes: number
 }
 
+/** What is done while a machine stands still. */
+export type AtMoment = () => Promise<void>
+
 /** Where to put what a disk's layer holds at one moment, by the disk's id. */
 export type LayerCopies = Readonly<Record<string, string>>
 
@@ -56,11 +59,15 @@ export interface Machine {
   /**
    * Writes the machine's state to `file` (whole or not at all) and copies of the disk layers of the same moment. The
    * machine is as running or paused afterwards as before. `compress` trades time to restore for size, where the engine
-   * has that choice.
+   * has that choice. While it stands still for this, `atMoment` may copy what else belongs to the same moment; if that
+   * fails, so does all.
    */
-  saveState(file: string, options: { compress: boolean; layerCopies: LayerCopies }): Promise<SavedState>
+  saveState(
+    file: string,
+    options: { compress: boolean; layerCopies: LayerCopies; atMoment?: AtMoment },
+  ): Promise<SavedState>
   /** Copies the disk layers of one moment, without the memory. */
-  copyLayers(copies: LayerCopies): Promise<void>
+  copyLayers(copies: LayerCopies, atMoment?: AtMoment): Promise<void>
   counters(): Promise<Counters>
   /** Calls `listener` about once a second while the machine runs. */
   onCounters(listener: (counters: Counters) => void): () => void

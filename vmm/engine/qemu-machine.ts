@@ -3,7 +3,7 @@ import { asVmmError, VmmError } from '../model/errors'
 import type { DiskLimits } from '../model/hardware'
 import { safeText } from '../model/safe-text'
 import type { Display } from './display'
-import type { LayerCopies, Machine, MachineEnd, SavedState, SerialPort } from './machine'
+import type { AtMoment, LayerCopies, Machine, MachineEnd, SavedState, SerialPort } from './machine'
 import { QemuCounters } from './qemu-counters'
 import type { QemuDisks } from './qemu-disks'
 import type { QemuLink } from './qemu-link'
@@ -106,16 +106,23 @@ export class QemuMachine implements Machine {
   }
 
   /** QEMU decides by itself what it packs. */
-  saveState(file: string, { layerCopies }: { compress: boolean; layerCopies: LayerCopies }): Promise<SavedState> {
+  saveState(
+    file: string,
+    { layerCopies, atMoment }: { compress: boolean; layerCopies: LayerCopies; atMoment?: AtMoment },
+  ): Promise<SavedState> {
     return this.#standingStill(async (link) => {
       const bytes = await writeState(link, file)
+      await atMoment?.()
       await this.parts.disks.copy(link, layerCopies)
       return { bytes }
     })
   }
 
-  async copyLayers(copies: LayerCopies): Promise<void> {
-    await this.#standingStill((link) => this.parts.disks.copy(link, copies))
+  async copyLayers(copies: LayerCopies, atMoment?: AtMoment): Promise<void> {
+    await this.#standingStill(async (link) => {
+      await atMoment?.()
+      await this.parts.disks.copy(link, copies)
+    })
   }
 
   counters(): Promise<Counters> {

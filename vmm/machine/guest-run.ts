@@ -1,6 +1,6 @@
 import { VmmError } from '../model/errors'
 import type { Engine } from '../engine/engine'
-import type { LayerCopies, Machine, MachineEnd } from '../engine/machine'
+import type { AtMoment, LayerCopies, Machine, MachineEnd } from '../engine/machine'
 import type { MachineSpec } from '../engine/machine-spec'
 import { GuestAgent } from './agent'
 import { GuestCommands, type GuestInterface } from './guest-commands'
@@ -140,10 +140,10 @@ export class GuestRun {
   }
 
   /** Copies the disks of one moment; a guest whose agent can writes out what it holds back first. */
-  async copyDisks(copies: LayerCopies): Promise<void> {
+  async copyDisks(copies: LayerCopies, atMoment?: AtMoment): Promise<void> {
     const frozen = this.agentState === 'ready' && (await this.#requireCommands().freeze())
     try {
-      await this.machine.copyLayers(copies)
+      await this.machine.copyLayers(copies, atMoment)
     } finally {
       if (frozen) await this.#requireCommands().thaw()
     }
