@@ -19,6 +19,11 @@ const NEEDED = {
   'dnsmasq-base': 'dnsmasq',
   iperf3: 'iperf3',
   iproute2: 'ip',
+  // read and write registry hives
+  'libhivex-bin': 'hivexml',
+  'libwin-hivex-perl': 'hivexregedit',
+  reglookup: 'reglookup',
+  chntpw: 'reged',
   // guests to boot
   'debian-installer-12-netboot-amd64': '/usr/lib/debian-installer/images/12/amd64/text',
   'debian-installer-12-netboot-i386': '/usr/lib/debian-installer/images/12/i386/text',
