@@ -1,23 +1,31 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, type TestAPI } from 'vitest'
 import { FileError, type ErrnoName } from '../../vmm/files/file-error'
 import { MODE, type Creation, type FileNode, type Provider } from '../../vmm/files/provider'
+import { tryDescriptions } from './provider-trial-descriptions'
 
 const GIB = 1024 ** 3
 export const CREATION: Creation = { mode: 0o644, uid: 1000, gid: 1000 }
 const FOLDER: Creation = { mode: 0o755, uid: 1000, gid: 1000 }
-const LATER = { sec: 2_000_000_000, nsec: 123_456_789 }
 
 export interface ProviderTrial {
   name: string
   /** An empty tree that may be changed. */
   make: () => Provider | Promise<Provider>
   /** What it cannot do, and why; those tests are skipped with the reason. */
-  lacks?: Partial<Record<'devices' | 'owners' | 'xattrs' | 'anyNames' | 'nanoseconds' | 'hardLinks', string>>
+  lacks?: Partial<Record<Lack, string>>
+}
+type Lack = 'devices' | 'owners' | 'xattrs' | 'anyNames' | 'nanoseconds' | 'hardLinks'
+
+/** What the parts of the body share. */
+export interface Tools {
+  withTree: (work: (provider: Provider, root: FileNode) => void | Promise<void>) => () => Promise<void>
+  needs: (what: Lack) => TestAPI | TestAPI['skip']
+  title: (text: string, what: Lack) => string
 }
 
 /** What every tree has to do; one body for all of them. */
 export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
-  const withTree = (work: (provider: Provider, root: FileNode) => void | Promise<void>) => async () => {
+  const withTree: Tools['withTree'] = (work) => async () => {
     const provider = await make()
     const root = provider.root()
     try {
@@ -27,9 +35,8 @@ export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
       provider.close()
     }
   }
-  const needs = (what: keyof typeof lacks) => (lacks[what] === undefined ? test : test.skip)
-  const title = (text: string, what: keyof typeof lacks) =>
-    lacks[what] === undefined ? text : `${text} (${lacks[what]})`
+  const needs: Tools['needs'] = (what) => (lacks[what] === undefined ? test : test.skip)
+  const title: Tools['title'] = (text, what) => (lacks[what] === undefined ? text : `${text} (${lacks[what]})`)
 
   describe(name, () => {
     test(
@@ -242,58 +249,7 @@ export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
       }),
     )
 
-    test(
-      'modes and times are kept',
-      withTree((tree, root) => {
-        const file = tree.createFile(root, 'a', CREATION)
-        tree.change(file, { mode: 0o4711, accessed: { sec: 1, nsec: 0 }, modified: { sec: 1_000_000_000, nsec: 0 } })
-
-        expect(tree.attributes(file)).toMatchObject({
-          mode: MODE.file | 0o4711,
-          accessed: { sec: 1, nsec: 0 },
-          modified: { sec: 1_000_000_000, nsec: 0 },
-        })
-        tree.change(file, { modified: 'now' })
-        expect(tree.attributes(file).modified.sec).toBeGreaterThan(1_600_000_000)
-      }),
-    )
-
-    needs('nanoseconds')(
-      title('times are kept to the nanosecond', 'nanoseconds'),
-      withTree((tree, root) => {
-        const file = tree.createFile(root, 'a', CREATION)
-        tree.change(file, { modified: LATER })
-
-        expect(tree.attributes(file).modified).toEqual(LATER)
-      }),
-    )
-
-    needs('owners')(
-      title('owners are who the guest says', 'owners'),
-      withTree((tree, root) => {
-        const file = tree.createFile(root, 'a', { mode: 0o600, uid: 1234, gid: 5678 })
-        expect(tree.attributes(file)).toMatchObject({ uid: 1234, gid: 5678 })
-        tree.change(file, { uid: 1, gid: 2 })
-        expect(tree.attributes(file)).toMatchObject({ uid: 1, gid: 2 })
-      }),
-    )
-
-    needs('xattrs')(
-      title('extended attributes', 'xattrs'),
-      withTree((tree, root) => {
-        const file = tree.createFile(root, 'a', CREATION)
-        tree.setXattr(file, 'user.one', Buffer.from([0, 1, 255]), 'create')
-        tree.setXattr(file, 'user.two', Buffer.alloc(0), 'either')
-
-        expect([...tree.xattr(file, 'user.one')]).toEqual([0, 1, 255])
-        expect(tree.xattrs(file).sort()).toEqual(['user.one', 'user.two'])
-        refused('EEXIST', () => tree.setXattr(file, 'user.one', Buffer.alloc(1), 'create'))
-        refused('ENODATA', () => tree.setXattr(file, 'user.none', Buffer.alloc(1), 'replace'))
-        tree.removeXattr(file, 'user.one')
-        refused('ENODATA', () => tree.xattr(file, 'user.one'))
-        refused('ENODATA', () => tree.removeXattr(file, 'user.one'))
-      }),
-    )
+    tryDescriptions({ withTree, needs, title })
 
     needs('anyNames')(
       title('names of any bytes, up to 255', 'anyNames'),

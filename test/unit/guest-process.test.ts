@@ -59,7 +59,7 @@ describe('a forked guest process', () => {
 
 function machine(): { guest: ScriptedGuest; machine: EmbeddedMachine } {
   const guest = new ScriptedGuest({})
-  return { guest, machine: new EmbeddedMachine(guest, []) }
+  return { guest, machine: new EmbeddedMachine(guest, [], '') }
 }
 
 /** What a guest that has taken over its process may send. */
@@ -115,7 +115,7 @@ describe('an embedded machine', () => {
       const failure = { kind: 'made-up', message: `\u001b[2J${'x'.repeat(10_000)}`, hint: '', detail: '' }
       setImmediate(() => guest.emit({ type: 'reply', seq, ok: false, failure } as unknown as FromGuest))
     }
-    const hostile = new EmbeddedMachine(guest, [])
+    const hostile = new EmbeddedMachine(guest, [], '')
 
     const failure: unknown = await hostile.pause().catch((error: unknown) => error)
 
@@ -126,7 +126,7 @@ describe('an embedded machine', () => {
 
   test('fails what was asked of it when it ends, and what is asked later', async () => {
     const guest = new ScriptedGuest({ pause: () => new Promise(() => undefined) })
-    const ending = new EmbeddedMachine(guest, [])
+    const ending = new EmbeddedMachine(guest, [], '')
     const asked = ending.pause().catch((error: unknown) => error)
 
     guest.end('it was ended by SIGSEGV')

@@ -67,7 +67,7 @@ async function answer(request: GuestRequest): Promise<void> {
 async function perform(request: GuestRequest): Promise<unknown> {
   switch (request.type) {
     case 'start':
-      await host.start(request.spec, request.frameLinks)
+      await host.start(request.spec, request.frameLinks, request.filesAddress)
       return null
     case 'pause':
       host.pause()

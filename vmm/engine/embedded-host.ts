@@ -10,6 +10,7 @@ import { copyLayer } from './embedded-layers'
 import { EmbeddedInput } from './embedded-input'
 import { ReadOnlyMedium } from './embedded-medium'
 import { EmbeddedNic } from './embedded-nic'
+import { EmbeddedNinep } from './embedded-ninep'
 import { MemoryGauge } from './embedded-memory-gauge'
 import { Pacer } from './embedded-pacer'
 import { AGENT_PORT, CONSOLE_PORT, CONSOLE_WINDOW, type FromGuest, type GuestRequest } from './embedded-protocol'
@@ -47,12 +48,12 @@ export class EmbeddedHost {
     hold: (held) => (held ? this.#pacer.hold('network') : this.#pacer.release('network')),
     nudge: () => this.#pacer.nudge(),
   })
+  readonly #ninep = new EmbeddedNinep({ nudge: () => this.#pacer.nudge() })
   #emulator: Emulator | null = null
   #disk: LayeredDisk | null = null
   #medium: ReadOnlyMedium | null = null
   #startedAt = 0
   #paused = false
-  #ninepBytes = 0
   #guestUsedBytes: number | null = null
   #consoleInFlight = 0
   /** Of requests for which main has something to do while the guest stands still. */
@@ -65,7 +66,7 @@ export class EmbeddedHost {
     this.#ports = [CONSOLE_PORT, AGENT_PORT].map((port) => new SerialBatch((bytes) => this.#serialOutput(port, bytes)))
   }
 
-  async start(spec: MachineSpec, frameLinks: readonly string[]): Promise<void> {
+  async start(spec: MachineSpec, frameLinks: readonly string[], filesAddress: string): Promise<void> {
     const reading = spec.resumeFrom === null ? Promise.resolve(null) : readState(spec.resumeFrom)
     const [disk] = spec.disks
     if (disk) {
@@ -77,7 +78,9 @@ export class EmbeddedHost {
     this.#listen(emulator)
     this.#catchReboot(emulator)
     this.#screen.attach(emulator)
+    this.#ninep.attach(emulator)
     if (state) await restore(emulator, state)
+    this.#ninep.begin(filesAddress)
     const [card] = spec.nics
     const [frameLink] = frameLinks
     if (card && frameLink !== undefined) await this.nic.begin(emulator, card.mac, frameLink)
@@ -115,6 +118,7 @@ export class EmbeddedHost {
     let state: ArrayBuffer
     this.#pacer.hold('saving')
     try {
+      await this.#ninep.drain() // v86 cannot save a device that waits
       state = await emulator.save_state()
       this.#disk?.flush()
       if (layerCopy !== null && this.#disk !== null) await copyLayer(this.#disk.layer, layerCopy)
@@ -168,7 +172,7 @@ export class EmbeddedHost {
       diskWriteBytes: this.#disk?.writeBytes ?? 0,
       diskReadOps: (this.#disk?.readOps ?? 0) + (this.#medium?.readOps ?? 0),
       diskWriteOps: this.#disk?.writeOps ?? 0,
-      ninepBytes: this.#ninepBytes,
+      ninepBytes: this.#ninep.bytes,
       hostBytes: process.memoryUsage.rss(),
       guestUsedBytes: this.#guestUsedBytes,
     }
@@ -215,7 +219,7 @@ export class EmbeddedHost {
       // v86 takes any object with get, set and load as a disk, which its typings leave out
       ...(this.#disk ? { hda: this.#disk as unknown as NonNullable<V86Options['hda']> } : {}),
       net_device: { type: 'virtio' },
-      filesystem: {},
+      filesystem: { handle9p: this.#ninep.handle },
       virtio_balloon: true,
       uart1: true,
       disable_speaker: true,
@@ -251,11 +255,6 @@ export class EmbeddedHost {
   #listen(emulator: Emulator): void {
     emulator.add_listener('serial0-output-byte', (byte) => this.#ports[CONSOLE_PORT]?.add(byte))
     emulator.add_listener('serial1-output-byte', (byte) => this.#ports[AGENT_PORT]?.add(byte))
-    const count9p = ([, bytes]: [string, number]) => {
-      this.#ninepBytes += bytes
-    }
-    emulator.add_listener('9p-read-end', count9p)
-    emulator.add_listener('9p-write-end', count9p)
   }
 
   /** A second boot in the same process ends in a panic of v86's wasm, so main starts another process instead. */

@@ -49,6 +49,7 @@ export class EmbeddedMachine implements Machine {
   constructor(
     private readonly process: GuestProcess,
     readonly frameLinks: readonly string[],
+    private readonly filesAddress: string,
   ) {
     this.pid = process.pid
     this.console = this.#port(CONSOLE_PORT)
@@ -67,7 +68,7 @@ export class EmbeddedMachine implements Machine {
 
   async start(spec: MachineSpec): Promise<void> {
     this.#diskId = spec.disks[0]?.id ?? ''
-    await this.#ask({ type: 'start', spec, frameLinks: this.frameLinks })
+    await this.#ask({ type: 'start', spec, frameLinks: this.frameLinks, filesAddress: this.filesAddress })
   }
 
   async pause(): Promise<void> {

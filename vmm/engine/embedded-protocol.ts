@@ -14,7 +14,7 @@ export const VIEWER_WINDOW = 1024 * 1024
 
 /** Requests carry a number that the reply repeats. */
 export type GuestRequest =
-  | { type: 'start'; seq: number; spec: MachineSpec; frameLinks: readonly string[] }
+  | { type: 'start'; seq: number; spec: MachineSpec; frameLinks: readonly string[]; filesAddress: string }
   | { type: 'pause'; seq: number }
   | { type: 'resume'; seq: number }
   /** With `moment`, main is told when the guest stands still, and says when it may go on. */

@@ -9,7 +9,7 @@ import { fileSource, rawSource, type BlockSource } from '../images/block-source'
 import type { DiskCondition, Engine, EngineVerdict, FileWork } from './engine'
 import type { MachineEnd } from './machine'
 import type { DiskSpec, MachineSpec } from './machine-spec'
-import { nicAddress, runFolder } from './run-folder'
+import { filesAddress, nicAddress, runFolder } from './run-folder'
 import type { SpawnGuest } from './guest-process'
 
 const BUILT_IN = { version: '', accelerators: [] }
@@ -39,7 +39,7 @@ export class EmbeddedEngine implements Engine {
 
   /** The engine is part of the application; all it needs of the host is WebAssembly. */
   stateVersion(): Promise<string> {
-    return Promise.resolve('v86-0.5.462-1')
+    return Promise.resolve('v86-0.5.462-2')
   }
 
   async probe(): Promise<EngineVerdict> {
@@ -116,7 +116,7 @@ export class EmbeddedEngine implements Engine {
     if (signal?.aborted) throw cancelled()
     const folder = await runFolder(this.run, spec.domainId)
     const frameLinks = spec.nics.map((_, index) => nicAddress(folder, index))
-    const machine = new EmbeddedMachine(this.spawn(), frameLinks)
+    const machine = new EmbeddedMachine(this.spawn(), frameLinks, filesAddress(folder))
     const abort = () => void machine.kill()
     signal?.addEventListener('abort', abort)
     try {

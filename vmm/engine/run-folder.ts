@@ -47,6 +47,15 @@ function socketAddress(folder: string, name: string): string {
   return `\\\\.\\pipe\\vivarium-${hashOf(folder)}-${name}`
 }
 
+/** The socket of the server of a machine's files, in its folder. */
+export const FILES_SOCKET = 'files.sock'
+
+/** Where a machine in `folder` finds the server of its files, and the server listens. */
+export function filesAddress(folder: string): string {
+  if (process.platform !== 'win32') return path.join(folder, FILES_SOCKET)
+  return `\\\\.\\pipe\\vivarium-${hashOf(folder)}-${FILES_SOCKET}`
+}
+
 /** Removes all that there is of a machine's folder. */
 export async function removeRunFolder(root: string, domainId: string): Promise<void> {
   const folder = path.join(root, domainId)
