@@ -58,4 +58,20 @@ export function tryDescriptions({ withTree, needs, title }: Tools): void {
       refused('ENODATA', () => tree.removeXattr(file, 'user.one'))
     }),
   )
+
+  needs('anyNames')(
+    title('names of any bytes, up to 255', 'anyNames'),
+    withTree((tree, root) => {
+      const names = ['x'.repeat(255), '\xff\xfe', 'a\nb', ' ', '...', 'CON', 'a\\b', 'a:b', 'Ä', 'A', 'a']
+      for (const each of names) tree.drop(tree.createFile(root, each, CREATION))
+
+      expect(
+        tree
+          .list(root)
+          .map((entry) => entry.name)
+          .sort(),
+      ).toEqual(names.sort())
+      for (const each of names) tree.drop(tree.lookup(root, each))
+    }),
+  )
 }

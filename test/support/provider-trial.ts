@@ -251,22 +251,6 @@ export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
 
     tryDescriptions({ withTree, needs, title })
 
-    needs('anyNames')(
-      title('names of any bytes, up to 255', 'anyNames'),
-      withTree((tree, root) => {
-        const names = ['x'.repeat(255), '\xff\xfe', 'a\nb', ' ', '...', 'CON', 'a\\b', 'a:b', 'Ä', 'A', 'a']
-        for (const each of names) tree.drop(tree.createFile(root, each, CREATION))
-
-        expect(
-          tree
-            .list(root)
-            .map((entry) => entry.name)
-            .sort(),
-        ).toEqual(names.sort())
-        for (const each of names) tree.drop(tree.lookup(root, each))
-      }),
-    )
-
     test(
       'a folder that was removed takes nothing new',
       withTree((tree, root) => {
