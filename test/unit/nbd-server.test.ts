@@ -63,8 +63,6 @@ describe('NbdServer', () => {
     )
     expect(stdout).not.toMatch(/fail|error/i)
     expect(stdout).toContain('8 MiB')
-      .resolves.toMatchObject({ stdout: '' })
-      .catch(() => undefined)
   })
 
   it('takes a whole image from qemu-img convert and gives it back', async () => {

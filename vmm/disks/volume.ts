@@ -17,6 +17,8 @@ export interface VolumeSpec {
   baseBytes: number
   key: StoreKey
   pool: BlobPool
+  /** Nothing is written, not even to repair what a crash left; others may read the same. */
+  readOnly?: boolean
 }
 
 /**
@@ -37,7 +39,7 @@ export class Volume {
     this.#base = spec.base === null ? null : new RawBase(spec.base, spec.baseBytes)
     try {
       for (const stem of [...spec.layers].reverse()) {
-        const writable = stem === spec.layers[0]
+        const writable = stem === spec.layers[0] && !spec.readOnly
         this.#layers.unshift(VolumeLayer.open(this.#place(stem), writable))
       }
     } catch (error) {
@@ -85,14 +87,13 @@ export class Volume {
     this.#top.flushNow()
   }
 
-  /** Leaves what is there as it is for ever, and goes on in a new, empty content in `stem`, whose name is `id`. */
-  freeze(stem: string, id: string): void {
+  /** Leaves what is there as it is for ever, and goes on in the empty content in `stem`, which lies upon it. */
+  freezeInto(stem: string): void {
     const old = this.#top
     old.flushNow()
-    const parent = old.id
-    const made = VolumeLayer.create(this.#place(stem), { id, parent }, this.size)
+    const next = VolumeLayer.open(this.#place(stem), true)
     old.freeze()
-    this.#layers.unshift(made)
+    this.#layers.unshift(next)
   }
 
   /** Flushes and closes; nobody may wait for a flush. Throws when what was written could not be kept. */

@@ -1,10 +1,9 @@
-import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises'
-import path from 'node:path'
+import { mkdir, readdir, rm, statfs } from 'node:fs/promises'
 import { VmmError } from '../model/errors'
+import { chainOfKind, type LayerKind } from './layer-kind'
 import type { DiskSpec } from './machine-spec'
 import { requireBase } from './qemu-layer-content'
 import {
-  LAYER_FILE,
   newId,
   newLayerRecord,
   readLayerRecord,
@@ -13,18 +12,21 @@ import {
   type OpenLayer,
 } from './qemu-layer-record'
 import { LayerUse, type Reach } from './qemu-layer-use'
-import { chainOf, contentFile, createOverlay, growOverlay, parentOf, rebaseOverlay } from './qemu-overlay'
+import { Qcow2Layers } from './qemu-overlay'
 
 /**
- * The copy-on-write disks of the QEMU engine. A domain's layer is a small record that names content files (qcow2) in
- * one folder for all domains. A file that two records have come to share is never written again: whoever goes on gets
+ * Copy-on-write disks: those of the QEMU engine, and volumes. A domain's layer is a small record that names content
+ * files in one folder for all domains. A file that two records have come to share is never written again: whoever goes on gets
  * a new one on top. So a snapshot or a linked clone copies nothing, and reverting or deleting one cannot harm another.
  */
 export class LayerStore {
   readonly #use = new LayerUse()
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(private readonly folder: string) {}
+  constructor(
+    private readonly folder: string,
+    private readonly kind: LayerKind = new Qcow2Layers(folder),
+  ) {}
 
   /** Makes the layer ready to be written, creating and growing what is missing. `owner` is the machine's domain. */
   open(disk: DiskSpec, owner: string): Promise<OpenLayer> {
@@ -32,7 +34,7 @@ export class LayerStore {
       await requireBase(disk)
       const record = (await readLayerRecord(disk.layer)) ?? newLayerRecord(disk)
       const top = record.top ?? (await this.#newTop(record, disk))
-      if (disk.bytes > record.bytes) await growOverlay(contentFile(this.folder, top), disk.bytes)
+      if (disk.bytes > record.bytes) await this.kind.grow(top, disk.bytes)
       const opened = {
         ...record,
         top,
@@ -42,9 +44,9 @@ export class LayerStore {
         unclean: true,
       }
       await this.#write(disk.layer, opened)
-      const files = await chainOf(this.folder, top)
+      const files = await chainOfKind(this.kind, top)
       this.#use.opened(owner, files)
-      return { files: files.map((file) => contentFile(this.folder, file)), base: record.overBase ? disk.base : null }
+      return { files: files.map((file) => this.kind.path(file)), base: record.overBase ? disk.base : null }
     })
   }
 
@@ -93,14 +95,10 @@ export class LayerStore {
         throw new VmmError('internal', 'The layer is not one that a machine writes to, or is being moved already.')
       }
       const next = newId()
-      await createOverlay(contentFile(this.folder, next), {
-        bytes: record.bytes,
-        backing: `${record.top}.qcow2`,
-        format: 'qcow2',
-      })
+      await this.kind.create(next, { bytes: record.bytes, parent: record.top, base: null })
       await this.#write(layer, { ...record, next })
       this.#use.opened(owner, [next])
-      return contentFile(this.folder, next)
+      return this.kind.path(next)
     })
   }
 
@@ -122,7 +120,7 @@ export class LayerStore {
   /** The new file of a layer whose machine may write to it or to the old one; null when nothing was begun. */
   async pending(layer: string): Promise<string | null> {
     const next = (await readLayerRecord(layer, { raw: true }))?.next ?? null
-    return next === null ? null : contentFile(this.folder, next)
+    return next === null ? null : this.kind.path(next)
   }
 
   /** The machine writes to the new file, as after `commit` that nobody asked for a copy by, or still to the old one. */
@@ -130,7 +128,7 @@ export class LayerStore {
     return this.#inTurn(async () => {
       const record = await this.#require(layer)
       await this.#write(layer, { ...record, top: moved ? record.next : record.top, next: null })
-      if (!moved && record.next !== null) await rm(contentFile(this.folder, record.next), { force: true })
+      if (!moved && record.next !== null) await this.kind.remove(record.next)
     })
   }
 
@@ -174,13 +172,8 @@ export class LayerStore {
   async #newTop(record: LayerRecord, disk: DiskSpec): Promise<string> {
     const top = newId()
     await mkdir(this.folder, { recursive: true, mode: 0o700 })
-    const below = record.parent !== null ? { backing: `${record.parent}.qcow2`, format: 'qcow2' as const } : null
-    const raw = record.overBase ? disk.base : null
-    const base = raw === null ? null : { backing: path.relative(this.folder, raw), format: 'raw' as const }
-    await createOverlay(contentFile(this.folder, top), {
-      bytes: Math.max(record.bytes, disk.bytes),
-      ...(below ?? base ?? {}),
-    })
+    const base = record.overBase ? disk.base : null
+    await this.kind.create(top, { bytes: Math.max(record.bytes, disk.bytes), parent: record.parent, base })
     return top
   }
 
@@ -188,7 +181,7 @@ export class LayerStore {
   async #reach({ top, parent, next, kept }: LayerRecord): Promise<Reach | null> {
     const heads = [top, parent, next, ...kept].filter((head) => head !== null)
     try {
-      const chains = await Promise.all(heads.map((head) => chainOf(this.folder, head)))
+      const chains = await Promise.all(heads.map((head) => chainOfKind(this.kind, head)))
       return { heads, files: [...new Set(chains.flat())] }
     } catch {
       return null
@@ -205,9 +198,9 @@ export class LayerStore {
   /** Removes those of the files in question that nobody needs, and what was not finished of them. */
   async #removeFree(inQuestion: (file: string) => boolean): Promise<void> {
     for (const name of await readdir(this.folder).catch(() => [])) {
-      const id = LAYER_FILE.exec(name.replace(/\.partial$/, ''))?.[1]
-      if (id === undefined || !inQuestion(id) || this.#use.isNeeded(id)) continue
-      await rm(path.join(this.folder, name), { force: true })
+      const id = this.kind.idOf(name)
+      if (id === null || !inQuestion(id) || this.#use.isNeeded(id)) continue
+      await this.kind.remove(id)
     }
   }
 
@@ -221,10 +214,10 @@ export class LayerStore {
     const failed = new Set<string>()
     for (let pair = await this.#mergeable(failed); pair; pair = await this.#mergeable(failed)) {
       try {
-        await requireRoom(contentFile(this.folder, pair.lower))
-        await rebaseOverlay(contentFile(this.folder, pair.upper), contentFile(this.folder, pair.lower))
+        await this.#requireRoom(pair.lower)
+        await this.kind.merge(pair.upper, pair.lower)
         this.#use.drop(pair.lower)
-        await rm(contentFile(this.folder, pair.lower), { force: true })
+        await this.kind.remove(pair.lower)
       } catch {
         failed.add(pair.lower)
       }
@@ -234,7 +227,7 @@ export class LayerStore {
   async #mergeable(failed: ReadonlySet<string>): Promise<{ upper: string; lower: string } | null> {
     const upon = new Map<string, string[]>()
     for (const file of this.#use.files()) {
-      const below = await parentOf(contentFile(this.folder, file)).catch(() => null) // damaged: it stays as it is
+      const below = await this.kind.parentOf(file).catch(() => null) // damaged: it stays as it is
       if (below !== null) upon.set(below, [...(upon.get(below) ?? []), file])
     }
     for (const [lower, [upper, ...others]] of upon) {
@@ -258,18 +251,18 @@ export class LayerStore {
     throw missing(layer)
   }
 
+  /** A merge needs as much room as the lower file takes up, for a while; without it, it would fill the disk. */
+  async #requireRoom(lower: string): Promise<void> {
+    const [bytes, { bavail, bsize }] = await Promise.all([this.kind.bytes(lower), statfs(this.folder)])
+    if (bytes < bavail * bsize) return
+    throw new VmmError('disk-full', 'There is no room to merge the disk.', { hint: 'Free some space.' })
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(work)
     this.#turn = turn.catch(() => undefined)
     return turn
   }
-}
-
-/** A merge needs as much room as the lower file takes up, for a while; without it, it would fill the disk. */
-async function requireRoom(lower: string): Promise<void> {
-  const [{ blocks }, { bavail, bsize }] = await Promise.all([stat(lower), statfs(lower)])
-  if (blocks * 512 < bavail * bsize) return
-  throw new VmmError('disk-full', 'There is no room to merge the disk.', { hint: 'Free some space.' })
 }
 
 function missing(layer: string): VmmError {

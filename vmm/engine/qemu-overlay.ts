@@ -1,8 +1,9 @@
-import { rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { rm, stat } from 'node:fs/promises'
+import { basename, dirname, join, relative } from 'node:path'
 import { withDiskFile } from '../images/disk-file'
 import { readQcow2 } from '../images/qcow2'
 import { runQemuImg } from '../images/qemu-img'
+import { chainOfKind, type LayerKind } from './layer-kind'
 import { LAYER_FILE } from './qemu-layer-record'
 
 /**
@@ -59,11 +60,51 @@ export function contentFile(folder: string, id: string): string {
 }
 
 /** The ids of the content files from `top` down, each lying upon the next. */
-export async function chainOf(folder: string, top: string): Promise<string[]> {
-  const files: string[] = []
-  for (let file: string | null = top; file !== null && !files.includes(file);) {
-    files.push(file)
-    file = await parentOf(contentFile(folder, file))
+export function chainOf(folder: string, top: string): Promise<string[]> {
+  return chainOfKind(new Qcow2Layers(folder), top)
+}
+
+/** Layers of QEMU's engine. */
+export class Qcow2Layers implements LayerKind {
+  constructor(private readonly folder: string) {}
+
+  /** Also of what was not finished. */
+  idOf(name: string): string | null {
+    return LAYER_FILE.exec(name.replace(/\.partial$/, ''))?.[1] ?? null
   }
-  return files
+
+  path(id: string): string {
+    return contentFile(this.folder, id)
+  }
+
+  create(id: string, { bytes, parent, base }: { bytes: number; parent: string | null; base: string | null }) {
+    const below =
+      parent !== null
+        ? { backing: `${parent}.qcow2`, format: 'qcow2' as const }
+        : base !== null
+          ? { backing: relative(this.folder, base), format: 'raw' as const }
+          : {}
+    return createOverlay(this.path(id), { bytes, ...below })
+  }
+
+  grow(id: string, bytes: number): Promise<void> {
+    return growOverlay(this.path(id), bytes)
+  }
+
+  parentOf(id: string): Promise<string | null> {
+    return parentOf(this.path(id))
+  }
+
+  merge(upper: string, lower: string): Promise<void> {
+    return rebaseOverlay(this.path(upper), this.path(lower))
+  }
+
+  async bytes(id: string): Promise<number> {
+    return (await stat(this.path(id))).blocks * 512
+  }
+
+  async remove(id: string): Promise<void> {
+    await rm(this.path(id), { force: true })
+    await rm(`${this.path(id)}.partial`, { force: true })
+  }
 }
