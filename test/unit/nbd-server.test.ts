@@ -18,7 +18,7 @@ const MIB = 1024 * 1024
 const ID = '0'.repeat(32)
 const OPEN: Gate = { pass: () => null }
 
-async function serve({ master = Buffer.alloc(32, 3) as Buffer | null, bytes = 8 * MIB, gate = OPEN } = {}) {
+async function serve({ master = Buffer.alloc(32, 3), bytes = 8 * MIB, gate = OPEN } = {}) {
   const folder = temporaryFolder()
   const [key, pool] = [StoreKey.of(master, 'volumes'), new BlobPool()]
   const stem = join(folder, ID)

@@ -66,7 +66,10 @@ export class VolumeStore {
   /** Freezes what `from` holds, of a disk in use too, and lets `to` name it as well. */
   async copyLayer(from: string, to: string): Promise<void> {
     const opened = this.#open.get(from)
-    if (!opened) return await this.#layers.copy(from, to)
+    if (!opened) {
+      await this.#layers.copy(from, to)
+      return
+    }
     const stem = await this.#layers.prepare(from, opened.owner)
     try {
       opened.volume.freezeInto(stem)

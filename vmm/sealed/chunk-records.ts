@@ -19,6 +19,12 @@ const RUN_BYTES = 13
 /** Records are kept well below what a journal takes. */
 const RECORD_ENOUGH = 128 * 1024
 
+interface Run {
+  kind: number
+  from: number
+  count: number
+}
+
 /** A blob's size, and how far it looks through to what is below, bytes. */
 export interface Extent {
   size: number
@@ -29,11 +35,11 @@ export interface Extent {
 export function* encodeChunks(extent: Extent | null, chunks: Iterable<number>, map: ChunkMap): Generator<ChunkRecord> {
   let record = Buffer.allocUnsafe(RECORD_ENOUGH + 2 * STORED_BYTES)
   let at = extent ? encodeExtent(record, extent) : 0
-  let run: { kind: number; from: number; count: number } | null = null
+  let run = null as Run | null
   for (const chunk of chunks) {
     const state = map.state(chunk)
     const kind = state === 'zero' ? ZERO : state === 'absent' ? ABSENT : STORED
-    if (run && run.kind === kind && run.from + run.count === chunk && run.count < 0xffffffff) {
+    if (run?.kind === kind && run.from + run.count === chunk && run.count < 0xffffffff) {
       run.count++
       continue
     }
@@ -102,7 +108,7 @@ function encodeStored(record: Buffer, at: number, chunk: number, map: ChunkMap):
   return at + STORED_BYTES
 }
 
-function encodeRun(record: Buffer, at: number, { kind, from, count }: { kind: number; from: number; count: number }) {
+function encodeRun(record: Buffer, at: number, { kind, from, count }: Run) {
   record[at] = kind
   record.writeDoubleLE(from, at + 1)
   return record.writeUInt32LE(count, at + 9)
