@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { OverlayProvider } from '../../vmm/files/overlay'
 import { MemoryProvider } from '../../vmm/files/provider-memory'
 import { randomOperation } from '../support/overlay-operations'
-import { describeTree, openOverlay, unclosed } from '../support/overlay-trees'
+import { describeTree, KEY, openOverlay, unclosed } from '../support/overlay-trees'
 import { seededRandom } from '../support/seeded-random'
 import { temporaryFolder } from '../support/temporary-folder'
 
@@ -24,6 +26,7 @@ test.each(['an empty', 'a filled'])(
       const before = describeTree(lower)
       let overlay = openOverlay(folder, unclosed(lower))
       const done: string[] = []
+      const snapshots: { kept: string; tree: string[] }[] = []
       for (let count = 0; count < OPERATIONS; count++) {
         const { run, text } = randomOperation(random)
         const expected = run(model)
@@ -31,6 +34,11 @@ test.each(['an empty', 'a filled'])(
         expect(run(overlay), done.slice(-5).join('\n')).toBe(expected)
         if (random() < 0.02) {
           expect(describeTree(overlay), done.join('\n')).toEqual(describeTree(model))
+          if (random() < 0.5) {
+            const kept = join(folder, `kept-${count}`)
+            await overlay.snapshot(kept)
+            snapshots.push({ kept, tree: describeTree(model) })
+          }
           overlay.close()
           await overlay.ended()
           overlay = openOverlay(folder, unclosed(lower))
@@ -39,6 +47,13 @@ test.each(['an empty', 'a filled'])(
       }
       expect(describeTree(overlay)).toEqual(describeTree(model))
       expect(describeTree(lower)).toEqual(before)
+      for (const { kept, tree } of snapshots) {
+        await OverlayProvider.restore(kept, `${kept}-back`)
+        const back = OverlayProvider.open({ folder: `${kept}-back`, key: KEY, lower: unclosed(lower) })
+        expect(describeTree(back)).toEqual(tree)
+        back.close()
+        await back.ended()
+      }
       overlay.close()
       await overlay.ended()
     }

@@ -9,6 +9,7 @@ import type { LowerBelow } from './overlay-lower'
 /** Blobs that are kept open with all they know; others are opened anew from their history. */
 const OPEN_MOST = 512
 const ID_BYTES = 16
+export const BLOBS_FOLDER = 'blobs'
 /** What the file of a blob is called. */
 export const BLOB_NAME = /^[0-9a-f]{32}$/
 
@@ -25,13 +26,14 @@ export class OverlayBlobs implements ContentHome {
   /** Of no use any more once the journal says so. */
   #doomed: OverlayContent[] = []
   /** While a snapshot is being made no file is removed. */
-  #kept: string[] | null = null
+  #kept: string[] = []
+  #snapshots = 0
 
   constructor(
     folder: string,
     readonly key: StoreKey,
   ) {
-    this.folder = join(folder, 'blobs')
+    this.folder = join(folder, BLOBS_FOLDER)
     mkdirSync(this.folder, { recursive: true, mode: 0o700 })
   }
 
@@ -88,7 +90,7 @@ export class OverlayBlobs implements ContentHome {
       }
       this.#open.delete(content)
       content.forget()
-      if (this.#kept) this.#kept.push(content.id)
+      if (this.#snapshots > 0) this.#kept.push(content.id)
       else rmSync(content.file, { force: true })
     }
   }
@@ -96,13 +98,13 @@ export class OverlayBlobs implements ContentHome {
   /** From now on what is there belongs to a snapshot too; no file is removed until `release`. */
   share(): void {
     this.generation++
-    this.#kept ??= []
+    this.#snapshots++
   }
 
   release(): void {
-    const kept = this.#kept ?? []
-    this.#kept = null
-    for (const id of kept) rmSync(this.fileOf(id), { force: true })
+    this.#snapshots--
+    if (this.#snapshots > 0) return
+    for (const id of this.#kept.splice(0)) rmSync(this.fileOf(id), { force: true })
   }
 
   /** Removes the files that nothing names, such as those that a crash has left. */

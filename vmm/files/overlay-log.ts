@@ -120,11 +120,12 @@ export class OverlayLog {
     return this.#queued
   }
 
-  /** Waits for what is under way, then commits at once; afterwards, until the caller waits, everything is in the journal. */
-  async settle(): Promise<void> {
+  /** Does something at a moment when everything is in the journal. */
+  async settle<T>(work: () => T): Promise<T> {
     await this.commit()
     while (this.#busy) await this.#running
     this.commitNow()
+    return work()
   }
 
   /** No commit may be under way. */

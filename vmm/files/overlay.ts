@@ -13,6 +13,7 @@ import { LowerTree } from './overlay-lower'
 import { OverlayNames } from './overlay-names'
 import { ownAnew, type OverlayNode } from './overlay-node'
 import { OverlayReplay, type ReplayedTree } from './overlay-replay'
+import { copyOverlay, JOURNAL_FILE, keepMoment, momentOf } from './overlay-snapshot'
 import { OverlayTree } from './overlay-tree'
 import { OverlayXattrs } from './overlay-xattrs'
 import {
@@ -44,8 +45,6 @@ export interface OverlayOptions {
   /** Told of a commit in the background that failed, and of the first that succeeds again (null). */
   onTrouble?: (error: unknown) => void
 }
-
-export const JOURNAL_FILE = 'journal'
 
 /**
  * A lower tree with a guest's changes on top. The changes live in a folder of Vivarium's, sealed; nothing of the guest's
@@ -95,6 +94,29 @@ export class OverlayProvider implements Provider {
     blobs.sweep(blobNames(nodes.values()))
     if (!keepRemoved) tree.free(nameless)
     return new OverlayProvider(folder, tree, keepRemoved ? nameless : [])
+  }
+
+  /**
+   * Makes a folder with what the guest's changes are now, sharing their bytes; the guest is held for one commit only.
+   * Throws kind `conflict` when the folder exists.
+   */
+  async snapshot(toFolder: string): Promise<void> {
+    const { log, blobs, recorded } = this.tree
+    const moment = await log.settle(() => {
+      const taken = momentOf(this.folder, log.bytes, [...blobNames(recorded.values())])
+      blobs.share()
+      return taken
+    })
+    try {
+      await keepMoment(this.folder, moment, toFolder)
+    } finally {
+      blobs.release()
+    }
+  }
+
+  /** The folder of an overlay that nobody has open, from a snapshot or another one; also the other way round. */
+  static restore(fromFolder: string, toFolder: string): Promise<void> {
+    return copyOverlay(fromFolder, toFolder)
   }
 
   /** Gives up what was removed while it was open, before the overlay was opened, and has not been revived since. */
