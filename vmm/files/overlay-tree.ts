@@ -163,6 +163,14 @@ export class OverlayTree {
     if (own.links === 0 && node.holds === 0) this.#free(node)
   }
 
+  /** Takes up a node that has become clean. */
+  welcome(node: OverlayNode): void {
+    if (!node.parent) return
+    node.parent.alive ??= new Map()
+    node.parent.alive.set(node.name, node)
+    this.#loose.add(node)
+  }
+
   /** To be called after each operation: forgets the clean nodes that it has come by and nobody holds. */
   tidy(): void {
     for (const node of this.#loose) {
@@ -233,4 +241,11 @@ export class OverlayTree {
     folder.alive?.delete(name)
     if (folder.alive?.size === 0) folder.alive = null
   }
+}
+
+/** The files of all blobs that nodes name. */
+export function blobNames(nodes: Iterable<OverlayNode>): Set<string> {
+  const names = new Set<string>()
+  for (const { own } of nodes) for (const { id } of layersOf(own?.content ?? null)) names.add(id)
+  return names
 }

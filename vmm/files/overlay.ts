@@ -3,9 +3,12 @@ import { join } from 'node:path'
 import { Journal } from '../sealed/journal'
 import type { StoreKey } from '../sealed/store-key'
 import { FileError } from './file-error'
+import { applyChanges, discardChanges, firstBytes, type ApplyOptions, type ChangeOutcome } from './overlay-apply'
 import { attributesOf, changeAttributes, readTarget } from './overlay-attributes'
-import { layersOf, OverlayBlobs } from './overlay-blobs'
+import { OverlayBlobs } from './overlay-blobs'
+import { changesOf, type OverlayChange } from './overlay-changes'
 import { asFileError } from './overlay-content'
+import { discardChange } from './overlay-discard'
 import { OverlayOpenFile } from './overlay-file'
 import { identityOf, revive } from './overlay-identity'
 import { OverlayLog, type JournalState } from './overlay-log'
@@ -14,7 +17,7 @@ import { OverlayNames } from './overlay-names'
 import { ownAnew, type OverlayNode } from './overlay-node'
 import { OverlayReplay, type ReplayedTree } from './overlay-replay'
 import { copyOverlay, JOURNAL_FILE, keepMoment, momentOf } from './overlay-snapshot'
-import { OverlayTree } from './overlay-tree'
+import { blobNames, OverlayTree } from './overlay-tree'
 import { OverlayXattrs } from './overlay-xattrs'
 import {
   MODE,
@@ -117,6 +120,30 @@ export class OverlayProvider implements Provider {
   /** The folder of an overlay that nobody has open, from a snapshot or another one; also the other way round. */
   static restore(fromFolder: string, toFolder: string): Promise<void> {
     return copyOverlay(fromFolder, toFolder)
+  }
+
+  /** All in which the guest's tree differs from the lower one. */
+  changes(): Iterable<OverlayChange> {
+    return changesOf(this.tree)
+  }
+
+  /** The first bytes of a file as the host or the guest has it, at most `limit`. Throws ENOENT. */
+  contentOf(path: string, side: 'host' | 'guest', limit: number): Buffer {
+    return firstBytes(side === 'host' ? this.tree.lower.provider : this, path, limit)
+  }
+
+  /** Brings changes to another tree, the host's folder; see `applyChanges`. */
+  apply(paths: readonly string[], target: Provider, options: ApplyOptions = {}): Promise<ChangeOutcome[]> {
+    return applyChanges(this, paths, target, options)
+  }
+
+  /** Gives changes up, each at once; a report for each path. */
+  discard(paths: readonly string[], signal?: AbortSignal): ChangeOutcome[] {
+    return discardChanges(this, paths, signal)
+  }
+
+  forget(path: string): void {
+    this.#change(() => discardChange(this.tree, path))
   }
 
   /** Gives up what was removed while it was open, before the overlay was opened, and has not been revived since. */
@@ -285,10 +312,4 @@ export class OverlayProvider implements Provider {
       this.tree.log.end()
     }
   }
-}
-
-function blobNames(nodes: Iterable<OverlayNode>): Set<string> {
-  const names = new Set<string>()
-  for (const { own } of nodes) for (const { id } of layersOf(own?.content ?? null)) names.add(id)
-  return names
 }
