@@ -166,4 +166,46 @@ describe('IoGate', () => {
     await waits
     expect(clock.timers).toBe(0)
   })
+
+  test('nobody is forgotten while time goes on between two looks at the clock', async () => {
+    const clock = new SimulatedClock()
+    const restless = {
+      now: () => {
+        clock.advance(0.01)
+        return clock.now()
+      },
+      later: (ms: number, work: () => void) => clock.later(ms, work),
+      random32: () => 0,
+    }
+    const passed = load(new IoGate(restless, rates({ readBytes: 1 * MB })), { bytes: () => 1000 })
+    await run(clock, 2000)
+    const before = passed.bytes
+    await run(clock, 2000)
+    passed.stop = true
+
+    expect(passed.bytes).toBeGreaterThan(before)
+  })
+
+  test('who waits for its device is not forgotten when others have spent the shared budget meanwhile', async () => {
+    const clock = new SimulatedClock()
+    const group = new IoGate(clock, rates({ readBytes: 1000 }))
+    const slow = new GateChain([new IoGate(clock, rates({ readBytes: 1000 })), group])
+    const other = new GateChain([new IoGate(clock, NO_RATES), group])
+    expect(slow.pass('read', 1000)).toBeNull()
+    let done = false
+    void slow.pass('read', 1)?.then(() => (done = true))
+    await run(clock, 1001)
+    expect(done).toBe(true)
+    done = false
+    clock.advance(10_000)
+    expect(slow.pass('read', 2000)).toBeNull()
+    void slow.pass('read', 1)?.then(() => (done = true))
+    group.set(NO_RATES)
+    expect(other.pass('read', 1)).toBeNull()
+    group.set(rates({ readBytes: 1000 }))
+    expect(other.pass('read', 5000)).toBeNull()
+    await run(clock, 5100)
+
+    expect(done).toBe(true)
+  })
 })

@@ -59,25 +59,36 @@ class Lane {
   /** Lets pass who may, those first who came first; one that another gate holds up holds up nobody here. */
   serve(): void {
     for (const request of this.waiting) {
-      if (this.debtMs > 0) break
-      if (!isOpen(request.lanes)) continue
+      if (!wakeWhenOpen(request)) {
+        if (this.#takeBack) break
+        continue
+      }
       this.counters.waitedMs += this.clock.now() - request.since
       leave(request)
       spend(request)
       request.pass()
     }
-    this.#wake()
   }
 
-  #wake(): void {
-    if (this.#takeBack || this.waiting.size === 0) return
-    const { debtMs } = this
-    if (debtMs === 0) return
-    this.#takeBack = this.clock.later(debtMs, () => {
+  /** Serves again when what is owed now is paid; by the very amount that was seen, as time goes on meanwhile. */
+  wakeIn(debtMs: number): void {
+    this.#takeBack ??= this.clock.later(debtMs, () => {
       this.#takeBack = null
       this.serve()
     })
   }
+}
+
+/** Whether nothing is owed; if not, the lanes that owe something serve again later, so that nobody waits for ever. */
+function wakeWhenOpen({ lanes }: Pick<Request, 'lanes'>): boolean {
+  let isOpen = true
+  for (const lane of lanes) {
+    const { debtMs } = lane
+    if (debtMs === 0) continue
+    lane.wakeIn(debtMs)
+    isOpen = false
+  }
+  return isOpen
 }
 
 /** What was saved at the old rate stays; without one nothing was. */
