@@ -62,6 +62,8 @@ export const REGISTRY_LIMITS = {
   keyName: 255,
   valueName: 16_383,
   className: 255,
+  /** A whole path that is changed, UTF-16 units. */
+  path: 32_767,
   /** Keys within keys. */
   depth: 512,
   /** Bytes. */

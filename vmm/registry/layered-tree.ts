@@ -57,6 +57,7 @@ export class LayeredTree {
   /** Makes one change. Throws and changes nothing when it is not possible. */
   apply(change: RegistryChange): void {
     const names = change.path.split('\\')
+    if (change.path.length > REGISTRY_LIMITS.path) throw longPath()
     switch (change.kind) {
       case 'create-key':
         return this.#create(names, change)
@@ -80,8 +81,7 @@ export class LayeredTree {
       throw new VmmError('invalid', `The class of a key has ${className?.length ?? 0} characters.`, {
         hint: `At most ${REGISTRY_LIMITS.className} are possible.`,
       })
-    if (names.length > REGISTRY_LIMITS.depth)
-      throw new VmmError('invalid', `Keys lie at most ${REGISTRY_LIMITS.depth} deep.`)
+    if (names.length > REGISTRY_LIMITS.depth) throw deepKey()
     if (names.length < 2) throw new VmmError('denied', `${name} cannot be made: roots are what they are.`)
     if (this.find(names)) throw new VmmError('conflict', `The key ${names.join('\\')} is there.`)
     this.use.demand(name.length * 2)
@@ -110,8 +110,9 @@ export class LayeredTree {
     const above = this.find(to.slice(0, -1))
     if (!above) throw noKey(to.slice(0, -1))
     if (above.link) throw new VmmError('invalid', `${to.slice(0, -1).join('\\')} is a symbolic link.`)
-    if (to.length + height(moving) > REGISTRY_LIMITS.depth)
-      throw new VmmError('invalid', `Keys lie at most ${REGISTRY_LIMITS.depth} deep.`)
+    const { depth, length } = extent(moving)
+    if (to.length + depth > REGISTRY_LIMITS.depth) throw deepKey()
+    if (to.join('\\').length + length > REGISTRY_LIMITS.path) throw longPath()
     this.use.demand(to.at(-1)!.length * 2)
     const old = this.#own(names)
     const moved = old.renamed(to.at(-1)!, at)
@@ -233,9 +234,20 @@ const fixedKey = (names: readonly string[]): VmmError =>
 export const isWithin = (names: readonly string[], above: readonly string[]): boolean =>
   names.length >= above.length && above.every((name, place) => folded(name) === folded(names[place]!))
 
-/** Levels of keys below. */
-function height(key: MergedKey): number {
-  let most = 0
-  for (const child of key.children()) most = Math.max(most, 1 + height(child))
-  return most
+const deepKey = () => new VmmError('invalid', `Keys lie at most ${REGISTRY_LIMITS.depth} deep.`)
+
+const longPath = () =>
+  new VmmError('invalid', `The path of a key has more than ${REGISTRY_LIMITS.path} characters.`, {
+    hint: 'Use shorter names.',
+  })
+
+/** Levels of keys below, and characters of the longest path there. */
+function extent(key: MergedKey): { depth: number; length: number } {
+  let [depth, length] = [0, 0]
+  for (const child of key.children()) {
+    const below = extent(child)
+    depth = Math.max(depth, 1 + below.depth)
+    length = Math.max(length, 1 + child.name.length + below.length)
+  }
+  return { depth, length }
 }

@@ -20,7 +20,7 @@ export class LayerUse {
   bytes = 0
   entries = 0
 
-  constructor(readonly limits: LayerLimits) {}
+  constructor(public limits: LayerLimits) {}
 
   /** Refuses what would not fit. */
   demand(bytes: number): void {
@@ -173,7 +173,7 @@ export class MergedKey {
   }
 
   /** Children in the order of their folded names, from `offset`, at most `limit`. */
-  *children(offset = 0, limit = Infinity): Generator<MergedKey> {
+  *children(offset = 0, limit = Infinity): Generator<MergedKey, void> {
     if (this.layer && this.layer.keys.size > 0) {
       const order = this.#order(this.layer)
       for (let place = offset; place < order.length && place - offset < limit; place++) {

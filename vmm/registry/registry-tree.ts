@@ -39,7 +39,7 @@ export class Registry implements RegistryView {
 
   constructor(
     private readonly options: RegistryOptions,
-    readonly tree = new LayeredTree(options.hives, [`HKU\\${options.user}`], options.limits),
+    readonly tree = new LayeredTree(options.hives, [`HKU\\${options.user}`, 'HKU\\.DEFAULT'], options.limits),
   ) {
     this.user = options.user
   }
