@@ -2,6 +2,7 @@ import { FileError } from './file-error'
 import { qidKind, qidOf } from './ninep-attributes'
 import { Fid, OPEN_FLAG } from './ninep-fids'
 import { DATA_HEADER_BYTES, DataReply, encode, type Request } from './ninep-messages'
+import { XATTR_CREATE, XATTR_REPLACE } from './ninep-set-xattr'
 import type { NinepState } from './ninep-state'
 import { appends, attributesHeld, creation } from './ninep-tree-operations'
 import { writeQid, writeText, writeU64 } from './ninep-wire'
@@ -10,8 +11,6 @@ import { MODE, type FileNode } from './provider'
 /** What goes on with a file or folder that is open, and with extended attributes. */
 
 export const XATTR_MOST = 65_536
-const XATTR_CREATE = 1
-const XATTR_REPLACE = 2
 /** Of an entry of a folder, besides its name: qid, cookie, kind, length of the name. */
 const ENTRY_BYTES = 13 + 8 + 1 + 2
 
@@ -215,20 +214,6 @@ function xattrName(name: string): string {
   if (name.length > 255) throw new FileError('ERANGE')
   if (name === '' || name.includes('\0')) throw new FileError('EINVAL')
   return name
-}
-
-/** Sets what was written through the fid. Linux removes an attribute by replacing it with nothing. */
-export function setXattr({ provider, live, xattr }: Fid): void {
-  if (!xattr?.writing) return
-  const { name, flags, filled } = xattr.writing
-  if (filled !== xattr.value.length) throw new FileError('EINVAL', 'an attribute that was not wholly written')
-  if (filled === 0 && flags === XATTR_REPLACE) provider.removeXattr(live, name)
-  else provider.setXattr(live, name, xattr.value, mode(flags))
-}
-
-function mode(flags: number): 'either' | 'create' | 'replace' {
-  if (flags === XATTR_CREATE) return 'create'
-  return flags === XATTR_REPLACE ? 'replace' : 'either'
 }
 
 /** What a read or write will move: not more than there is to read. 0 for other requests. */

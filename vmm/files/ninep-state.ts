@@ -1,5 +1,5 @@
 import type { Gate } from '../throttle/gate'
-import { setXattr } from './ninep-file-operations'
+import { setXattr } from './ninep-set-xattr'
 import { FidTable, type Fid } from './ninep-fids'
 import type { LockTable } from './ninep-locks'
 import type { Provider } from './provider'
