@@ -1,9 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { FileWork } from '../engine/engine'
 import type { LayerKind } from '../engine/layer-kind'
+import { newId } from '../engine/qemu-layer-record'
 import type { Below } from '../sealed/blob'
 import type { BlobPool } from '../sealed/blob-pool'
 import type { StoreKey } from '../sealed/store-key'
+import type { Volume } from './volume'
+import { partsOf } from './volume-parts'
 import { dataFile, mapFile, removeLayerFiles, VolumeLayer } from './volume-layer'
 
 const FILE = /^([0-9a-f]{32})\.(?:data|map|map\.partial)$/
@@ -29,6 +33,21 @@ export class VolumeContent implements LayerKind {
     // how far it sees what is below is all that it has to know of it now
     const below = parent === null && base === null ? null : unread(bytes)
     return this.#now(() => VolumeLayer.create(this.#place(id, below), { id, parent }, bytes).close())
+  }
+
+  /** Makes a content that holds all that `volume` reads as, and lies upon nothing; returns its id. */
+  async createFrom(volume: Volume, work: FileWork): Promise<string> {
+    const id = newId()
+    const layer = VolumeLayer.create(this.#place(id, null), { id, parent: null }, volume.size)
+    try {
+      for await (const { at, data, isZero } of partsOf(volume, work)) if (!isZero) layer.blob.write(at, data)
+      layer.close()
+      return id
+    } catch (error) {
+      layer.abandon()
+      removeLayerFiles(this.path(id))
+      throw error
+    }
   }
 
   grow(id: string, bytes: number): Promise<void> {

@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import type { DiskCondition, FileWork } from '../engine/engine'
 import { LayerStore } from '../engine/qemu-layers'
 import { requireBase } from '../engine/qemu-layer-content'
-import { readLayerRecord } from '../engine/qemu-layer-record'
+import { newLayerRecord, readLayerRecord } from '../engine/qemu-layer-record'
 import { chainOfKind } from '../engine/layer-kind'
 import type { DiskSpec } from '../engine/machine-spec'
 import { writeWhole } from '../engine/whole-writes'
@@ -12,9 +12,7 @@ import type { BlobPool } from '../sealed/blob-pool'
 import type { StoreKey } from '../sealed/store-key'
 import { Volume } from './volume'
 import { VolumeContent } from './volume-content'
-
-/** Bytes that are copied at a time; between them others get a turn. */
-const STEP = 1024 * 1024
+import { partsOf } from './volume-parts'
 
 /**
  * The volumes of all domains. A domain's layer is a small record that names the newest of a chain of contents in one
@@ -25,6 +23,8 @@ export class VolumeStore {
   readonly #layers: LayerStore
   /** By the files of their layers. */
   readonly #open = new Map<string, { volume: Volume; owner: string }>()
+  /** Files of layers that are being opened. */
+  readonly #opening = new Set<string>()
 
   constructor(
     folder: string,
@@ -37,15 +37,18 @@ export class VolumeStore {
 
   /** Opens a domain's disk to be written, making and growing what is missing. Throws kind `damaged`. */
   async open(disk: DiskSpec, owner: string): Promise<Volume> {
-    if (this.#open.has(disk.layer)) throw new VmmError('conflict', 'The disk is in use.')
-    const opened = await this.#layers.open(disk, ownerOf(disk, owner))
+    this.#requireUnused(disk.layer)
+    this.#opening.add(disk.layer)
     try {
+      const opened = await this.#layers.open(disk, ownerOf(disk, owner))
       const volume = this.#volume(opened.files, opened.base, disk.baseBytes)
       this.#open.set(disk.layer, { volume, owner: ownerOf(disk, owner) })
       return volume
     } catch (error) {
       await this.#layers.closed([], ownerOf(disk, owner), false)
       throw error
+    } finally {
+      this.#opening.delete(disk.layer)
     }
   }
 
@@ -81,7 +84,7 @@ export class VolumeStore {
   }
 
   removeLayer(layer: string): Promise<void> {
-    if (this.#open.has(layer)) throw new VmmError('conflict', 'The disk is in use.')
+    this.#requireUnused(layer)
     return this.#layers.remove(layer)
   }
 
@@ -99,19 +102,14 @@ export class VolumeStore {
   }
 
   /** Writes what a disk that is not in use reads as to a raw file, with holes where there are zeros. */
-  async flatten(disk: DiskSpec, to: string, { signal, onProgress }: FileWork): Promise<void> {
+  async flatten(disk: DiskSpec, to: string, work: FileWork): Promise<void> {
     const volume = await this.#openToRead(disk)
     const partial = `${to}.partial`
     try {
       const file = await open(partial, 'w', 0o600)
       try {
-        const step = Buffer.alloc(STEP)
-        for (let at = 0; at < volume.size; at += STEP) {
-          if (signal?.aborted) throw new VmmError('cancelled', 'The disk was not written.')
-          const part = step.subarray(0, Math.min(STEP, volume.size - at))
-          volume.read(at, part)
-          if (!part.equals(ZEROS.subarray(0, part.length))) await writeWhole(file, part, part.length, at)
-          onProgress?.(at + part.length, volume.size)
+        for await (const { at, data, isZero } of partsOf(volume, work)) {
+          if (!isZero) await writeWhole(file, data, data.length, at)
         }
         await file.truncate(volume.size)
         await file.sync()
@@ -127,16 +125,23 @@ export class VolumeStore {
     }
   }
 
+  /** Gives the layer `to` all that a disk that is not in use reads as, its base included, shared with nobody. */
+  async flattenLayer(disk: DiskSpec, to: string, work: FileWork): Promise<void> {
+    const from = await this.#openToRead(disk)
+    try {
+      const top = await this.#content.createFrom(from, work)
+      await this.#layers.put(to, { ...newLayerRecord(disk), bytes: from.size, overBase: false, top })
+    } finally {
+      from.abandon()
+    }
+  }
+
   /** Reads all of a disk that is not in use. */
   async check(disk: DiskSpec): Promise<DiskCondition> {
     try {
       const volume = await this.#openToRead(disk)
       try {
-        const step = Buffer.alloc(STEP)
-        for (let at = 0; at < volume.size; at += STEP) {
-          volume.read(at, step.subarray(0, Math.min(STEP, volume.size - at)))
-          await new Promise<void>((resolve) => setImmediate(resolve))
-        }
+        for await (const _ of partsOf(volume, {}));
       } finally {
         volume.abandon()
       }
@@ -153,8 +158,12 @@ export class VolumeStore {
     return this.#layers.sweep(layers)
   }
 
+  #requireUnused(layer: string): void {
+    if (this.#open.has(layer) || this.#opening.has(layer)) throw new VmmError('conflict', 'The disk is in use.')
+  }
+
   async #openToRead(disk: DiskSpec): Promise<Volume> {
-    if (this.#open.has(disk.layer)) throw new VmmError('conflict', 'The disk is in use.')
+    this.#requireUnused(disk.layer)
     await requireBase(disk)
     const record = await readLayerRecord(disk.layer)
     const top = record && (record.top ?? record.parent)
@@ -167,8 +176,6 @@ export class VolumeStore {
     return new Volume({ layers, base, baseBytes, key: this.key, pool: this.pool, readOnly: use === 'read only' })
   }
 }
-
-const ZEROS = Buffer.alloc(STEP)
 
 /** Each disk is told apart, as they are opened and closed one by one. */
 const ownerOf = (disk: DiskSpec, owner: string) => `${owner} ${basename(disk.layer)}`
