@@ -5,7 +5,9 @@ import { DiskIdSchema, DiskMibSchema, FIRST_DISK } from '../../vmm/model/hardwar
 import { IdSchema } from '../../vmm/model/id'
 import { IMAGE_KINDS } from '../../vmm/model/image'
 import { byDomain, call, done, nothing, waitMs } from './call'
+import { FILE_CALLS } from './file-calls'
 import { NETWORK_CALLS } from './network-calls'
+import { REGISTRY_CALLS } from './registry-calls'
 import {
   AppView,
   BinaryData,
@@ -52,7 +54,7 @@ export const IMPORT_SOURCES = v.pipe(
   v.maxLength(2, 'An image has at most two files: a kernel and its initrd.'),
 )
 
-export const TOPICS = ['domains', 'tasks', 'images', 'load', 'log', 'settings', 'network'] as const
+export const TOPICS = ['domains', 'tasks', 'images', 'load', 'log', 'settings', 'network', 'files'] as const
 export type Topic = (typeof TOPICS)[number]
 
 /**
@@ -273,6 +275,8 @@ export const CALLS = {
   'settings.update': call(v.partial(SettingsView), SettingsView),
 
   ...NETWORK_CALLS,
+  ...FILE_CALLS,
+  ...REGISTRY_CALLS,
 } as const
 
 export type Calls = typeof CALLS

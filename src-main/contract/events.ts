@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import type { Topic } from './calls'
+import { FileDenialView, FilesView } from './file-views'
 import { DenialView, NetworkSampleView } from './network-views'
 import { DomainView, ImageView, LoadView, LogEntryView, SettingsView, TaskView } from './views'
 
@@ -19,6 +20,16 @@ export const EVENTS = {
     denials: v.array(DenialView),
     /** Whether more than throughput has changed, so that what is shown should be asked for anew. */
     changed: v.boolean(),
+  }),
+  files: v.object({
+    /** '' for what concerns no single domain: keys, hives. */
+    id: v.string(),
+    /** Rates of its devices now, about once a second while it runs. */
+    meters: v.nullable(v.pick(FilesView, ['devices', 'group'])),
+    /** New ones, and such that happened again. */
+    denials: v.array(FileDenialView),
+    /** Whether what is shown should be asked for anew. */
+    changed: v.picklist(['', 'files', 'registry', 'keys']),
   }),
 } satisfies Record<Topic, v.GenericSchema>
 

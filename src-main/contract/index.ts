@@ -1,8 +1,12 @@
 export { WAIT_LIMIT_MS } from './call'
 export * from './calls'
 export * from './events'
+export * from './file-calls'
+export * from './file-views'
 export * from './network-calls'
 export * from './network-views'
+export * from './registry-calls'
+export * from './registry-views'
 export * from './screenshot'
 export * from './views'
 export * from './wire'
@@ -50,6 +54,16 @@ export {
   type NicLimit,
   type SandboxPolicy,
 } from '../../vmm/model/policy'
+export { FILE_ACTIONS, FileRuleSchema, type FileAction, type FileRule } from '../../vmm/model/policy-files'
+export { IoRatesSchema, NO_RATES, type IoLimit, type IoRates } from '../../vmm/model/policy-io'
+export {
+  REGISTRY_ACTIONS,
+  RegistryRuleSchema,
+  type RegistryAction,
+  type RegistryRule,
+} from '../../vmm/model/policy-registry'
+export { SHARE_MODES, ShareNameSchema, type Share, type ShareMode } from '../../vmm/model/share'
+export { VALUE_TYPES, valueTypeName, type DomainRegistry, type WinePrefix } from '../../vmm/model/registry'
 export { parsePeer, PeerSchema } from '../../vmm/model/policy-peer'
 export { policyText } from '../../vmm/model/policy-text'
 export { usualDisk, usualEngine, usualMemory } from '../../vmm/model/engine-choice'

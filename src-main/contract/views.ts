@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { DOMAIN_STATES, ENGINE_IDS, ISOLATIONS } from '../../vmm/model/domain'
+import { DOMAIN_STATES, ENGINE_IDS, ISOLATIONS, NameSchema } from '../../vmm/model/domain'
 import { FAILURE_KINDS } from '../../vmm/model/errors'
 import {
   ACCELERATORS,
@@ -11,6 +11,7 @@ import {
 } from '../../vmm/model/hardware'
 import { IMAGE_KINDS } from '../../vmm/model/image'
 import { DnsServerSchema } from '../../vmm/model/network'
+import { IO_RATE_ENTRIES } from '../../vmm/model/policy-io'
 
 /** What a client sees. Times are milliseconds since the Unix epoch, sizes are bytes unless named MiB. */
 
@@ -232,6 +233,13 @@ export const SettingsView = v.strictObject({
   welcomed: v.boolean(),
   /** Whom the gateway asks for names, 'address' or 'address:port'; those of the host when there are none. */
   dnsServers: v.pipe(v.array(DnsServerSchema), v.maxLength(8, 'The gateway asks at most 8 servers.')),
+  /** Whether what is kept of new domains is encrypted: changes of shares, disks, memory. */
+  sealing: v.boolean(),
+  /** What all domains of a group together may move to and from their disks and shares. */
+  groupLimits: v.pipe(
+    v.array(v.strictObject({ group: NameSchema, ...IO_RATE_ENTRIES })),
+    v.maxLength(100, 'At most 100 groups have limits.'),
+  ),
 })
 export type SettingsView = v.InferOutput<typeof SettingsView>
 

@@ -3,7 +3,14 @@ import { SettingsView, type CheckedArgs } from '../contract'
 import type { Storage } from '../../storage'
 import type { Broadcast } from './broadcast'
 
-const DEFAULTS: SettingsView = { theme: 'system', consoleFontSize: 13, welcomed: false, dnsServers: [] }
+const DEFAULTS: SettingsView = {
+  theme: 'system',
+  consoleFontSize: 13,
+  welcomed: false,
+  dnsServers: [],
+  sealing: true,
+  groupLimits: [],
+}
 
 /** What a person has chosen, the same in every window. */
 export class SettingsService {

@@ -8,7 +8,14 @@ import { useNotices } from './notices'
 export const useSettings = defineStore('settings', () => {
   const app = useApp()
   const notices = useNotices()
-  const value = shallowRef<SettingsView>({ theme: 'system', consoleFontSize: 14, welcomed: true, dnsServers: [] })
+  const value = shallowRef<SettingsView>({
+    theme: 'system',
+    consoleFontSize: 14,
+    welcomed: true,
+    dnsServers: [],
+    sealing: true,
+    groupLimits: [],
+  })
 
   app.onConnected(async () => {
     value.value = await app.call('settings.get', {})

@@ -18,6 +18,8 @@ export function domainRecord(change: Partial<DomainRecord> = {}): DomainRecord {
       diskLimits: NO_LIMITS,
       connections: [],
       forwards: [],
+      shares: [],
+      registry: { hives: [], served: false, prefixes: [] },
       policy: EMPTY_POLICY,
       template: false,
       group: '',

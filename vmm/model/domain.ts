@@ -5,7 +5,9 @@ import { IdSchema } from './id'
 import { NAME_LIMIT, NameSchema } from './domain-name'
 import { ConnectionsSchema, ForwardsSchema } from './network'
 import { SandboxPolicySchema } from './policy'
+import { DomainRegistrySchema } from './registry'
 import { safeText } from './safe-text'
+import { SharesSchema } from './share'
 
 export const ENGINE_IDS = ['embedded', 'qemu'] as const
 export type EngineId = (typeof ENGINE_IDS)[number]
@@ -69,6 +71,10 @@ export const DomainSpecSchema = v.strictObject({
   forwards: v.optional(ForwardsSchema, []),
   /** What the guest may do. */
   policy: v.optional(SandboxPolicySchema, {}),
+  /** Folders of the host that the guest sees. */
+  shares: v.optional(SharesSchema, []),
+  /** Its virtual Windows registry. */
+  registry: v.optional(DomainRegistrySchema, {}),
   /** A template is never started; domains are cloned from it. */
   template: v.optional(v.boolean(), false),
   /** Heading in the list; empty for none. */
