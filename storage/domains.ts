@@ -16,6 +16,8 @@ export interface DomainRecord {
   ephemeral: boolean
   createdAt: number
   trashedAt: number | null
+  /** Key that seals what is kept of it; '' for none. */
+  keyId: string
 }
 
 /** A row that cannot be read: shown greyed out, so that the rest of the list stays. */
@@ -39,6 +41,7 @@ const StoredRow = v.object({
   ephemeral: v.number(),
   created_at: v.number(),
   trashed_at: v.nullable(v.number()),
+  key_id: v.string(),
 })
 
 export class DomainTable {
@@ -50,7 +53,7 @@ export class DomainTable {
   }
 
   async insert(record: DomainRecord): Promise<void> {
-    await this.database.run('INSERT INTO domains VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', [
+    await this.database.run('INSERT INTO domains VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', [
       record.id,
       JSON.stringify(record.spec),
       record.mac,
@@ -61,6 +64,7 @@ export class DomainTable {
       record.ephemeral ? 1 : 0,
       record.createdAt,
       record.trashedAt,
+      record.keyId,
     ])
   }
 
@@ -115,6 +119,7 @@ function readRow(row: Row): StoredDomain {
         ephemeral: stored.ephemeral === 1,
         createdAt: stored.created_at,
         trashedAt: stored.trashed_at,
+        keyId: stored.key_id,
       },
     }
   }

@@ -2,6 +2,7 @@ import path from 'node:path'
 import { AuditLog } from './audit'
 import { Database } from './database'
 import { DomainTable } from './domains'
+import { HiveTable } from './hives'
 import { ImageTable } from './images'
 import { NetworkTables } from './networks'
 import { SettingsTable } from './settings'
@@ -10,6 +11,7 @@ import { TaskTable } from './tasks'
 
 export type { AuditEntry, AuditLevel } from './audit'
 export type { DamagedDomain, DomainRecord, StoredDomain } from './domains'
+export type { HiveRecord } from './hives'
 export type { CaptureRecord, LeaseRecord, MirrorRecord } from './networks'
 export type { SnapshotRecord } from './snapshots'
 export type { TaskRecord } from './tasks'
@@ -23,6 +25,7 @@ export class Storage {
   readonly settings: SettingsTable
   readonly audit: AuditLog
   readonly networks: NetworkTables
+  readonly hives: HiveTable
 
   private constructor(private readonly database: Database) {
     this.domains = new DomainTable(database)
@@ -32,6 +35,7 @@ export class Storage {
     this.settings = new SettingsTable(database)
     this.audit = new AuditLog(database)
     this.networks = new NetworkTables(database)
+    this.hives = new HiveTable(database)
   }
 
   static async open(dataFolder: string): Promise<Storage> {

@@ -69,6 +69,7 @@ export class CloneService {
         ephemeral: false,
         createdAt: Date.now(),
         trashedAt: null,
+        keyId: source.record.keyId,
       })
       await domains.insert(clone)
       await journal.info(id, 'domain.cloned', `${name} was cloned from ${source.name}.`)

@@ -68,8 +68,32 @@ export class Folders {
     return stateFiles(path.join(this.snapshots(domainId), snapshotId))
   }
 
+  /** What is kept of a share. */
+  share(domainId: string, shareId: string): string {
+    return path.join(this.domain(domainId), 'shares', shareId)
+  }
+
+  /** A domain's own changes of its registry. */
+  registry(domainId: string): string {
+    return path.join(this.domain(domainId), 'registry')
+  }
+
+  /** Base hives of the registry. */
+  get hives(): string {
+    return path.join(this.root, 'hives')
+  }
+
   async make(): Promise<void> {
-    for (const folder of [this.root, this.images, this.domains, this.uploads, this.cache, this.layers, this.captures]) {
+    for (const folder of [
+      this.root,
+      this.images,
+      this.domains,
+      this.uploads,
+      this.cache,
+      this.layers,
+      this.captures,
+      this.hives,
+    ]) {
       await mkdir(folder, { recursive: true, mode: 0o700 })
     }
   }

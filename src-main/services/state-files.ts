@@ -11,6 +11,8 @@ export interface StateFiles {
   console: string
   /** What the guest's UEFI remembers. */
   variables: string
+  /** Copies of what is kept of shares and of the registry, in a snapshot. */
+  files: string
 }
 
 const LAYER = '.layer'
@@ -22,6 +24,7 @@ export function stateFiles(folder: string): StateFiles {
     machine: path.join(folder, 'machine.state'),
     console: path.join(folder, 'console.tail'),
     variables: path.join(folder, 'uefi.vars'),
+    files: path.join(folder, 'files'),
   }
 }
 

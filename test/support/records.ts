@@ -34,6 +34,7 @@ export function domainRecord(change: Partial<DomainRecord> = {}): DomainRecord {
     ephemeral: false,
     createdAt: Date.now(),
     trashedAt: null,
+    keyId: '',
     ...change,
   }
 }

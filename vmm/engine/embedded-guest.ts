@@ -2,33 +2,14 @@ import { createRequire } from 'node:module'
 import { toFailure } from '../model/errors'
 import { EmbeddedHost } from './embedded-host'
 import type { FromGuest, GuestRequest, ToGuest } from './embedded-protocol'
+import { connectParent } from './parent-link'
 
-/**
- * Entry point of a guest process: one embedded machine, driven by messages from main. It ends with its parent.
- */
-interface ParentPort {
-  on(event: 'message', receive: (event: { data: unknown }) => void): void
-  postMessage(message: unknown): void
-}
-
-/** The parent is reached by Electron's parentPort in a utility process, by Node's own channel in a fork. */
-function connectParent(receive: (message: ToGuest) => void): (message: FromGuest) => void {
-  const port = (process as unknown as { parentPort?: ParentPort }).parentPort
-  if (port) {
-    port.on('message', (event) => receive(event.data as ToGuest))
-    return (message) => port.postMessage(message)
-  }
-  process.on('message', (message) => receive(message as ToGuest))
-  process.on('disconnect', () => process.exit(0))
-  return (message) => {
-    if (process.connected) process.send?.(message)
-  }
-}
+/** Entry point of a guest process: one embedded machine, driven by messages from main. It ends with its parent. */
 
 const wasmFile = createRequire(__filename).resolve('v86/build/v86.wasm')
 const host = new EmbeddedHost(wasmFile, (message) => send(message))
 
-const send = connectParent((message) => {
+const send = connectParent<ToGuest, FromGuest>((message) => {
   switch (message.type) {
     case 'moment-over':
       host.momentOver(message.seq, message.failure)

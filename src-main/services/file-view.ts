@@ -1,0 +1,44 @@
+import type { IoDeviceView, ShareView } from '../contract'
+import { shellLine } from '../../vmm/model/shell-words'
+import { FIRST_DISK } from '../../vmm/model/hardware'
+import { NO_RATES } from '../../vmm/model/policy-io'
+import { mountPoint, type Share } from '../../vmm/model/share'
+import { mountArguments } from '../../vmm/machine/share-mounts'
+import type { EngineId } from '../../vmm/model/domain'
+import type { Domain } from './domain'
+
+interface ShareFacts {
+  engine: EngineId
+  running: boolean
+  trouble: string
+  mountedAt: string
+  keptBytes: number
+  sealed: boolean
+}
+
+export function shareView(share: Share, facts: ShareFacts): ShareView {
+  const { engine, running, trouble, mountedAt, keptBytes, sealed } = facts
+  const served = running && share.attached
+  return {
+    ...share,
+    state: trouble ? 'failed' : served ? 'served' : 'off',
+    reason: trouble,
+    mountedAt: served ? mountedAt : '',
+    mountCommand: shellLine(['mount', ...mountArguments(engine, share.name, mountPoint(share.name))]),
+    keptBytes,
+    sealed: sealed && share.mode === 'copy-on-write',
+  }
+}
+
+type Measured = Pick<IoDeviceView, 'now' | 'total' | 'waitedMs'>
+
+/** All disks and shares of a domain, and all of them together first. */
+export function devicesOf({ record: { spec } }: Domain, measured: (device: string) => Measured): IoDeviceView[] {
+  const disks = [FIRST_DISK, ...spec.disks.filter(({ kind }) => kind === 'disk').map(({ id }) => id)]
+  const shares = spec.shares.map(({ name }) => `share:${name}`)
+  return ['', ...disks, ...shares].map((device) => {
+    const limit = spec.policy.limits.io.find((each) => each.device === device)
+    const { device: _, ...rates } = limit ?? { device, ...NO_RATES }
+    return { device, rates, ...measured(device), enforced: true, reason: '' }
+  })
+}

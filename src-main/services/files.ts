@@ -1,0 +1,255 @@
+import { mkdir } from 'node:fs/promises'
+import type { FileDenialView, FilesView, IoDeviceView, OnceView } from '../contract'
+import type { SpawnGuest } from '../../vmm/engine/guest-process'
+import { runFolder, filesAddress } from '../../vmm/engine/run-folder'
+import { Files } from '../../vmm/files/files'
+import type { DomainFilesConfig, FilesReport, ShareTroubles } from '../../vmm/files/files-protocol'
+import type { GuestRun } from '../../vmm/machine/guest-run'
+import { asVmmError } from '../../vmm/model/errors'
+import { NO_RATES, type IoRates } from '../../vmm/model/policy-io'
+import type { Broadcast } from './broadcast'
+import type { Domain } from './domain'
+import type { DomainService } from './domains'
+import { FileDenials } from './file-denials'
+import { FileMeter } from './file-meter'
+import { devicesOf, shareView } from './file-view'
+import type { Folders } from './folders'
+import type { Journal } from './journal'
+import type { KeyService } from './keys'
+import type { SettingsService } from './settings'
+
+export interface FilesParts {
+  domains: DomainService
+  folders: Folders
+  broadcast: Broadcast
+  journal: Journal
+  keys: KeyService
+  settings: SettingsService
+  spawnFiles: SpawnGuest
+}
+
+/** Serves running domains their files, and tells what goes on there. */
+export class FileService {
+  readonly files: Files
+  readonly denials: FileDenials
+  readonly #meter = new FileMeter()
+  readonly #troubles = new Map<string, ShareTroubles>()
+  /** Where guests have mounted what, by domain and name of the share. */
+  readonly #mounted = new Map<string, Map<string, string>>()
+  readonly #once = new Map<string, OnceView>()
+
+  constructor(private readonly parts: FilesParts) {
+    this.denials = new FileDenials(parts.domains, parts.journal)
+    this.files = new Files(parts.spawnFiles, {
+      report: (report) => this.#report(report),
+      restarted: (reason, troubles) => void this.#restarted(reason, troubles),
+    })
+  }
+
+  /** A machine lives: its shares are served. */
+  async attach(domain: Domain): Promise<void> {
+    if (hasFiles(domain)) await this.refresh(domain)
+  }
+
+  /** A guest has become itself: its agent mounts what should be mounted. */
+  async introduce(domain: Domain, run: GuestRun): Promise<void> {
+    if (!hasFiles(domain)) return
+    const names = domain.record.spec.shares
+      .filter(({ attached, mounted }) => attached && mounted)
+      .map(({ name }) => name)
+    const mounted = await run.mountShares(names)
+    if (domain.run !== run) return
+    this.#mounted.set(domain.id, mounted)
+    this.publish(domain.id)
+  }
+
+  /** The machine has ended. What was allowed for its run only is over; what is kept stays open for looking at. */
+  async detach(domainId: string): Promise<void> {
+    this.#once.delete(domainId)
+    this.#mounted.delete(domainId)
+    this.#troubles.delete(domainId)
+    this.#meter.forget(`${domainId}/`)
+    await this.files.closeDomain(domainId)
+    this.publish(domainId)
+  }
+
+  /** The domain is gone for good. */
+  async forget(domainId: string): Promise<void> {
+    await this.files.closeDomain(domainId)
+    this.denials.forget(domainId)
+  }
+
+  /** Tells the file process what a domain has and may do now. */
+  async refresh(domain: Domain): Promise<void> {
+    const config = await this.#config(domain)
+    this.#troubles.set(domain.id, await this.files.setDomain(config))
+    this.publish(domain.id)
+  }
+
+  /** Has what is kept of a domain open, also while it is off. */
+  async open(domain: Domain): Promise<void> {
+    if (!this.files.isOpen(domain.id)) await this.refresh(domain)
+  }
+
+  /** Ends what is open of a domain that is off, so that its files can be moved. */
+  async close(domain: Domain): Promise<void> {
+    await this.files.closeDomain(domain.id)
+    this.publish(domain.id)
+  }
+
+  /** Copies what is kept, of one moment; its machine stands still or is off. */
+  async snapshot(domain: Domain, folder: string): Promise<void> {
+    if (!keepsFiles(domain)) return
+    const wasOpen = this.files.isOpen(domain.id)
+    await this.open(domain)
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await this.files.ask('snapshot', domain.id, folder)
+    if (!wasOpen) await this.files.closeDomain(domain.id)
+  }
+
+  /** Puts what `snapshot` copied back, or takes it over in a clone; the domain is off. */
+  async restore(domain: Domain, folder: string): Promise<void> {
+    await this.files.closeDomain(domain.id)
+    if (!keepsFiles(domain)) return
+    const shares = domain.record.spec.shares.map(({ id }) => ({ id, overlay: this.parts.folders.share(domain.id, id) }))
+    const registry = { id: REGISTRY_STORE, overlay: this.parts.folders.registry(domain.id) }
+    await this.files.ask('restore', [...shares, registry], folder)
+  }
+
+  once(domainId: string): OnceView {
+    return this.#once.get(domainId) ?? { files: [], registry: [] }
+  }
+
+  async setOnce(domain: Domain, once: OnceView): Promise<OnceView> {
+    this.#once.set(domain.id, once)
+    if (domain.run && hasFiles(domain)) await this.refresh(domain)
+    return once
+  }
+
+  async view(id: string): Promise<FilesView> {
+    const domain = this.parts.domains.get(id)
+    const { keyId, spec } = domain.record
+    const kept = this.files.isOpen(id) ? await this.files.ask('keptBytes', id).catch(() => ({})) : {}
+    const shares = spec.shares.map((share) =>
+      shareView(share, {
+        engine: spec.engine,
+        running: domain.run !== null,
+        trouble: this.#troubles.get(id)?.[share.id] ?? '',
+        mountedAt: this.#mounted.get(id)?.get(share.name) ?? '',
+        keptBytes: (kept as Record<string, number>)[share.id] ?? 0,
+        sealed: keyId !== '',
+      }),
+    )
+    return { id, shares, ...this.#meters(domain) }
+  }
+
+  publish(id: string): void {
+    this.#publish(id, [], 'files')
+  }
+
+  async closeAll(): Promise<void> {
+    await this.files.close()
+  }
+
+  #meters(domain: Domain): Pick<FilesView, 'devices' | 'group'> {
+    const { group } = domain.record.spec
+    const devices = devicesOf(domain, (device) => this.#meter.now(`${domain.id}/${device}`))
+    if (group === '') return { devices, group: null }
+    const members = this.parts.domains.all().filter(({ record }) => record.spec.group === group)
+    const view: IoDeviceView = {
+      device: '',
+      rates: this.#groupRates(group) ?? NO_RATES,
+      ...this.#meter.now(`@${group}`),
+      enforced: true,
+      reason: '',
+    }
+    return { devices, group: { ...view, name: group, domains: members.map(({ name }) => name) } }
+  }
+
+  #groupRates(name: string): IoRates | null {
+    const found = this.parts.settings.get().groupLimits.find(({ group }) => group === name)
+    if (!found) return null
+    const { group: _, ...rates } = found
+    return rates
+  }
+
+  async #config(domain: Domain): Promise<DomainFilesConfig> {
+    const { id, record } = domain
+    const { shares, policy, group } = record.spec
+    const rates = group === '' ? null : (this.#groupRates(group) ?? NO_RATES)
+    return {
+      domainId: id,
+      key: keepsFiles(domain) ? this.parts.keys.key(record.keyId) : null,
+      shares: shares
+        .filter(({ attached }) => attached)
+        .map((share) => ({ ...share, overlay: this.parts.folders.share(id, share.id) })),
+      rules: policy.files.rules,
+      registryRules: policy.registry.rules,
+      once: this.once(id),
+      limits: policy.limits.io,
+      group: rates && { name: group, rates },
+      registry: null,
+      doors: domain.run ? await this.#doors(domain, domain.run) : null,
+    }
+  }
+
+  async #doors(domain: Domain, { machine }: GuestRun): Promise<DomainFilesConfig['doors']> {
+    const folder = await runFolder(this.parts.folders.run, domain.id)
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    return { listen: filesAddress(folder), card: machine.filesCard }
+  }
+
+  #report(report: FilesReport): void {
+    const at = performance.now()
+    const fresh = new Set<string>()
+    for (const { domainId, device, count } of report.meters) {
+      if (this.#meter.take(`${domainId}/${device}`, count, at)) fresh.add(domainId)
+    }
+    for (const { name, count } of report.groups) this.#meter.take(`@${name}`, count, at)
+    const denials = this.denials.take(report)
+    for (const id of new Set([...fresh, ...denials.keys()])) this.#publish(id, denials.get(id) ?? [], '')
+  }
+
+  async #restarted(reason: string, troubles: ReadonlyMap<string, ShareTroubles>): Promise<void> {
+    for (const [id, told] of troubles) this.#troubles.set(id, told)
+    const { journal, domains } = this.parts
+    await journal.warning(null, 'files.restarted', `The file process was started again: ${reason}.`).catch(complain)
+    for (const domain of domains.all()) {
+      if (!troubles.has(domain.id)) continue
+      this.publish(domain.id)
+      const { run } = domain
+      if (run?.agentState === 'ready')
+        await this.introduce(domain, run).catch((error: unknown) => this.#warn(domain, error))
+    }
+  }
+
+  async #warn(domain: Domain, error: unknown): Promise<void> {
+    const { message } = asVmmError(error, `mount the shares of ${domain.name}`)
+    await this.parts.journal.warning(domain.id, 'files.trouble', message).catch(complain)
+  }
+
+  #publish(id: string, denials: FileDenialView[], changed: '' | 'files'): void {
+    const domain = this.parts.domains.all().find((each) => each.id === id)
+    if (!domain) return
+    const meters = domain.run ? this.#meters(domain) : null
+    this.parts.broadcast.publish({ topic: 'files', payload: { id, meters, denials, changed } })
+  }
+}
+
+/** Under which name the registry's copy lies beside those of the shares. */
+const REGISTRY_STORE = 'registry'
+
+function hasFiles({ record: { spec } }: Domain): boolean {
+  return spec.shares.length > 0 || spec.registry.hives.length > 0 || spec.registry.served
+}
+
+/** Whether anything of the guest's is kept beside its disks. */
+function keepsFiles({ record: { spec } }: Domain): boolean {
+  return (
+    spec.shares.some(({ mode }) => mode === 'copy-on-write') || spec.registry.hives.length > 0 || spec.registry.served
+  )
+}
+
+function complain(error: unknown): void {
+  console.error('vivarium: what became of files could not be told:', error)
+}
