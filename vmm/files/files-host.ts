@@ -5,7 +5,7 @@ import { VmmError } from '../model/errors'
 import { IoGate } from '../throttle/io-gate'
 import { NO_RATES } from '../model/policy-io'
 import type { Clock } from '../net/clock'
-import { DomainFiles } from './domain-files'
+import { countOf, DomainFiles } from './domain-files'
 import { HostTrees } from './host-trees'
 import { LockTable } from './ninep-locks'
 import { OverlayProvider } from './overlay'
@@ -109,7 +109,7 @@ export class FilesHost implements FilesCalls {
     const meters = [...this.#domains.values()].flatMap((domain) => domain.meters())
     const { notes, untold } = this.#notes.take()
     if (meters.length === 0 && notes.length === 0 && untold.length === 0) return null
-    const groups = [...this.#groups].map(([name, gate]) => ({ name, count: { ...gate.count } }))
+    const groups = [...this.#groups].map(([name, gate]) => ({ name, count: countOf(gate) }))
     return { meters, groups, notes, untold }
   }
 

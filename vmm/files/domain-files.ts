@@ -1,0 +1,232 @@
+import { mkdir, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { asVmmError, VmmError } from '../model/errors'
+import { NO_RATES } from '../model/policy-io'
+import type { Clock } from '../net/clock'
+import type { Gate } from '../throttle/gate'
+import { GateChain, IoGate } from '../throttle/io-gate'
+import type { AccessNotes } from './access-notes'
+import { FileError } from './file-error'
+import { DomainDoors } from './domain-doors'
+import type { HostTrees } from './host-trees'
+import type { LockTable } from './ninep-locks'
+import type { OverlayProvider } from './overlay'
+import type {
+  ChangesOutcome,
+  DomainFilesConfig,
+  FileChanges,
+  FileSides,
+  IoCount,
+  MeterReport,
+  ShareConfig,
+  ShareTroubles,
+} from './files-protocol'
+import type { Provider } from './provider'
+import { RootProvider } from './provider-root'
+import { keptBytes, openShare, sameTree, type ShareTree } from './share-tree'
+import { ShareRules } from './share-rules'
+
+interface DomainFilesParts {
+  clock: Clock
+  trees: HostTrees
+  locks: LockTable
+  notes: AccessNotes
+}
+
+/** Long work that can be ended. */
+export interface ChangesWork {
+  signal: AbortSignal
+  onProgress(done: number, total: number): void
+}
+
+/** The files of one domain: its shares under its rules and rates, and the doors at which its guest asks for them. */
+export class DomainFiles {
+  readonly #trees = new Map<string, ShareTree>()
+  readonly #gates = new Map<string, IoGate>()
+  readonly #all: IoGate
+  readonly #rules: ShareRules
+  readonly #doors: DomainDoors
+  #group: IoGate | null = null
+  /** One change after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    readonly domainId: string,
+    private readonly parts: DomainFilesParts,
+  ) {
+    this.#all = new IoGate(parts.clock, NO_RATES)
+    this.#rules = new ShareRules({
+      tree: (share) => this.#byName(share)?.provider ?? null,
+      note: (noted) => parts.notes.add({ ...noted, domainId }),
+    })
+    this.#doors = new DomainDoors({
+      clock: parts.clock,
+      locks: parts.locks,
+      tree: (aname) => this.#attached(aname),
+      gate: (aname) => this.#gate(`share:${aname}`),
+      lockScope: (aname, provider) => this.#byName(aname)?.provider ?? provider,
+    })
+  }
+
+  configure(config: DomainFilesConfig, group: IoGate | null): Promise<ShareTroubles> {
+    return this.#inTurn(async () => {
+      this.#group = group
+      this.#setRates(config)
+      const troubles = await this.#openShares(config)
+      this.#rules.set(config.rules, config.once.files)
+      await this.#doors.set(config.doors)
+      return troubles
+    })
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#doors.set(null)
+      for (const id of [...this.#trees.keys()]) await this.#closeShare(id)
+    })
+  }
+
+  /** What is asked for is answered first. Each copy is whole or absent. */
+  snapshot(folder: string): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#doors.drain()
+      for (const { config, overlay } of this.#trees.values()) {
+        if (!overlay) continue
+        const partial = path.join(folder, `${config.id}.partial`)
+        await rm(partial, { recursive: true, force: true })
+        await mkdir(folder, { recursive: true, mode: 0o700 })
+        await overlay.snapshot(partial)
+        await rename(partial, path.join(folder, config.id))
+      }
+    })
+  }
+
+  keptBytes(): Record<string, number> {
+    const kept = [...this.#trees.values()].filter(({ overlay }) => overlay !== null)
+    return Object.fromEntries(kept.map(({ config }) => [config.id, keptBytes(config.overlay)]))
+  }
+
+  changes(shareId: string, under: string, limit: number): Promise<FileChanges> {
+    return this.#inTurn(() => listChanges(this.#overlay(shareId), under, limit))
+  }
+
+  sides(shareId: string, key: string, limit: number): Promise<FileSides> {
+    return this.#inTurn(() => bothSides(this.#overlay(shareId), key, limit))
+  }
+
+  apply(shareId: string, keys: readonly string[], force: boolean, work: ChangesWork): Promise<ChangesOutcome> {
+    const { config } = this.#tree(shareId)
+    return applyChanges(this.#overlay(shareId), { folder: config.folder, keys, force }, work)
+  }
+
+  discard(shareId: string, keys: readonly string[], work: ChangesWork): Promise<ChangesOutcome> {
+    return discardChanges(this.#overlay(shareId), keys, work)
+  }
+
+  /** What each share, and all of them together, have moved. */
+  meters(): MeterReport[] {
+    const { domainId } = this
+    const shares = [...this.#gates].map(([device, gate]) => ({ domainId, device, count: countOf(gate) }))
+    return [{ domainId, device: '', count: countOf(this.#all) }, ...shares]
+  }
+
+  #setRates({ limits, shares }: DomainFilesConfig): void {
+    const ratesOf = (device: string) => limits.find((limit) => limit.device === device) ?? NO_RATES
+    this.#all.set(ratesOf(''))
+    for (const { name } of shares) {
+      const device = `share:${name}`
+      const gate = this.#gates.get(device) ?? new IoGate(this.parts.clock, NO_RATES)
+      this.#gates.set(device, gate)
+      gate.set(ratesOf(device))
+    }
+  }
+
+  async #openShares({ shares, key }: DomainFilesConfig): Promise<ShareTroubles> {
+    for (const [id, { config }] of [...this.#trees]) {
+      const wanted = shares.find((share) => share.id === id)
+      if (!wanted || !sameTree(wanted, config)) await this.#closeShare(id)
+    }
+    const troubles: ShareTroubles = {}
+    for (const config of shares) troubles[config.id] = this.#openShare(config, key)
+    return troubles
+  }
+
+  #openShare(config: ShareConfig, key: Uint8Array | null): string {
+    const open = this.#trees.get(config.id)
+    if (open) {
+      open.config = config
+      return ''
+    }
+    try {
+      this.#trees.set(config.id, openShare(config, key, this.parts.trees))
+      return ''
+    } catch (error) {
+      const { message, hint } = asVmmError(error, `open the share ${config.name}`)
+      return `${message} ${hint}`.trim()
+    }
+  }
+
+  async #closeShare(id: string): Promise<void> {
+    const tree = this.#trees.get(id)
+    if (!tree) return
+    this.#trees.delete(id)
+    this.#doors.forget(tree.provider)
+    this.#rules.forget(tree.config.name)
+    await tree.close()
+  }
+
+  /** What a guest attaches by name; all of its shares side by side without one. */
+  #attached(aname: string): Provider {
+    if (aname === '') {
+      return new RootProvider(
+        [...this.#trees.values()].map(({ config }) => ({ name: config.name, provider: this.#ruled(config.name) })),
+      )
+    }
+    return this.#ruled(aname)
+  }
+
+  #ruled(name: string): Provider {
+    const tree = this.#byName(name)
+    if (!tree) throw new FileError('ENOENT', `no share ${name}`)
+    return this.#rules.wrap(name, tree.config.mode, tree.provider)
+  }
+
+  #gate(device: string): Gate {
+    const own = this.#gates.get(device)
+    return new GateChain([own, this.#all, this.#group].filter((gate) => gate !== null && gate !== undefined))
+  }
+
+  #byName(name: string): ShareTree | undefined {
+    return [...this.#trees.values()].find(({ config }) => config.name === name)
+  }
+
+  #tree(shareId: string): ShareTree {
+    const tree = this.#trees.get(shareId)
+    if (tree) return tree
+    throw new VmmError('state', 'This share is not open.', { hint: 'Look at its state: it tells why.' })
+  }
+
+  #overlay(shareId: string): OverlayProvider {
+    const { overlay } = this.#tree(shareId)
+    if (overlay) return overlay
+    throw new VmmError('state', 'This share keeps no changes.', { hint: 'Only copy-on-write shares do.' })
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+export function countOf(gate: IoGate): IoCount {
+  const read = gate.counters('read')
+  const write = gate.counters('write')
+  return {
+    readBytes: read.bytes,
+    writeBytes: write.bytes,
+    readOps: read.operations,
+    writeOps: write.operations,
+    waitedMs: read.waitedMs + write.waitedMs,
+  }
+}
