@@ -7,9 +7,10 @@ const entries = {
   cli: 'src-main/cli.ts',
   guest: 'vmm/engine/embedded-guest.ts',
   network: 'vmm/net/network-worker.ts',
+  files: 'vmm/files/file-process.ts',
 }
 
-/** What Node and Electron run: the application, its headless twin, the CLI, the guest process and the network's thread. */
+/** What Node and Electron run: the application, its headless twin, the CLI, the guest process, the file process and the network's thread. */
 export default defineConfig({
   build: {
     outDir: '.vite/build',

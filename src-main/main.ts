@@ -3,9 +3,10 @@ import { app, type BrowserWindow, dialog, Menu, shell } from 'electron'
 import { toFailure } from '../vmm/model/errors'
 import { declareAppProtocol, serveAppProtocol } from './app-protocol'
 import { networkThread } from '../vmm/net/network'
-import { GUEST_ENTRY, UI_FOLDER, NETWORK_ENTRY } from './built-files'
+import { FILES_ENTRY, GUEST_ENTRY, UI_FOLDER, NETWORK_ENTRY } from './built-files'
 import { dataFolder } from './data-folder'
 import { becomeMain } from './instance'
+import { systemKeychain } from './keychain'
 import { askToLeave, saveAll, unattended } from './leaving'
 import { serveLocal } from './local-socket'
 import { applicationMenu } from './menu'
@@ -42,6 +43,8 @@ async function main(): Promise<void> {
     dataFolder: folder,
     spawnGuest: utilityGuests(GUEST_ENTRY),
     spawnNetwork: networkThread(NETWORK_ENTRY),
+    spawnFiles: utilityGuests(FILES_ENTRY),
+    keychain: systemKeychain(),
     shell: {
       kind: 'electron',
       show: () => {

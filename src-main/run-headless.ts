@@ -1,6 +1,6 @@
 import { forkGuests } from '../vmm/engine/guest-process'
 import { networkThread } from '../vmm/net/network'
-import { GUEST_ENTRY, NETWORK_ENTRY, UI_FOLDER } from './built-files'
+import { FILES_ENTRY, GUEST_ENTRY, NETWORK_ENTRY, UI_FOLDER } from './built-files'
 import { dataFolder } from './data-folder'
 import { becomeMain } from './instance'
 import { serveLocal } from './local-socket'
@@ -39,6 +39,8 @@ export async function runHeadless({ port, onDemand, tell = print }: HeadlessOpti
       dataFolder: folder,
       spawnGuest: forkGuests(GUEST_ENTRY),
       spawnNetwork: networkThread(NETWORK_ENTRY),
+      spawnFiles: forkGuests(FILES_ENTRY),
+      keychain: null,
       shell: { kind: onDemand ? 'headless' : 'browser', show: () => url },
     })
     closers.push(() => services.close())

@@ -48,7 +48,7 @@ export class BootSnapshots {
       ...image.files.map((file) => file.sha256),
     ].join('\n')
     const key = createHash('sha256').update(content).digest('hex').slice(0, 16)
-    const stem = path.join(folder, `${spec.memoryMiB}-${engine.id}-${key}`)
+    const stem = path.join(folder, `${spec.memoryMiB}-${engine.id}${spec.filesCard ? '+files' : ''}-${key}`)
     return { machine: `${stem}.state`, console: `${stem}.tail` }
   }
 

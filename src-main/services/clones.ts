@@ -6,6 +6,7 @@ import { newMac } from '../../vmm/machine/identity'
 import { Domain } from './domain'
 import type { DomainService } from './domains'
 import { exclusiveTask } from './exclusive'
+import type { FileService } from './files'
 import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
@@ -17,6 +18,7 @@ import type { TaskContext, TaskService } from './tasks'
 export interface ClonesParts {
   domains: DomainService
   engines: EngineCatalog
+  files: FileService
   folders: Folders
   images: ImageService
   journal: Journal
@@ -71,6 +73,8 @@ export class CloneService {
         trashedAt: null,
         keyId: source.record.keyId,
       })
+      await this.parts.files.restore(clone, files.files)
+      await rm(files.files, { recursive: true, force: true })
       await domains.insert(clone)
       await journal.info(id, 'domain.cloned', `${name} was cloned from ${source.name}.`)
       return id

@@ -30,6 +30,8 @@ export interface DomainsParts {
   folders: Folders
   engines: EngineCatalog
   images: ImageService
+  /** Key that seals what is kept of a new domain; '' for none. */
+  newKeyId(): string
 }
 
 /** All domains that are not in the trash: what is stored, what runs, and what clients see of them. */
@@ -100,6 +102,7 @@ export class DomainService {
       ephemeral,
       createdAt: Date.now(),
       trashedAt: null,
+      keyId: this.parts.newKeyId(),
     })
     await this.insert(domain)
     await this.parts.journal.info(domain.id, 'domain.created', `${spec.name} was created from ${image.name}.`)

@@ -3,7 +3,7 @@ import { shellLine } from '../../vmm/model/shell-words'
 import { FIRST_DISK } from '../../vmm/model/hardware'
 import { NO_RATES } from '../../vmm/model/policy-io'
 import { mountPoint, type Share } from '../../vmm/model/share'
-import { mountArguments } from '../../vmm/machine/share-mounts'
+import { mountWords } from '../../vmm/machine/guest-shares'
 import type { EngineId } from '../../vmm/model/domain'
 import type { Domain } from './domain'
 
@@ -24,7 +24,13 @@ export function shareView(share: Share, facts: ShareFacts): ShareView {
     state: trouble ? 'failed' : served ? 'served' : 'off',
     reason: trouble,
     mountedAt: served ? mountedAt : '',
-    mountCommand: shellLine(['mount', ...mountArguments(engine, share.name, mountPoint(share.name))]),
+    mountCommand: shellLine(
+      mountWords(engine === 'embedded' ? 'virtio' : 'card', {
+        name: share.name,
+        point: mountPoint(share.name),
+        cache: 'mmap',
+      }),
+    ),
     keptBytes,
     sealed: sealed && share.mode === 'copy-on-write',
   }

@@ -57,10 +57,13 @@ export class FileService {
     const names = domain.record.spec.shares
       .filter(({ attached, mounted }) => attached && mounted)
       .map(({ name }) => name)
-    const mounted = await run.mountShares(names)
-    if (domain.run !== run) return
+    const mounted = this.#mounted.get(domain.id) ?? new Map<string, string>()
     this.#mounted.set(domain.id, mounted)
-    this.publish(domain.id)
+    try {
+      await run.mountShares(names, (name, point) => mounted.set(name, point))
+    } finally {
+      this.publish(domain.id)
+    }
   }
 
   /** The machine has ended. What was allowed for its run only is over; what is kept stays open for looking at. */
@@ -84,6 +87,29 @@ export class FileService {
     const config = await this.#config(domain)
     this.#troubles.set(domain.id, await this.files.setDomain(config))
     this.publish(domain.id)
+  }
+
+  /** A domain's shares or its policy have changed. */
+  async follow(domain: Domain): Promise<void> {
+    if (domain.run && hasFiles(domain)) {
+      await this.refresh(domain)
+      if (domain.run.agentState === 'ready') await this.introduce(domain, domain.run)
+    } else {
+      await this.close(domain)
+    }
+  }
+
+  /** The limits of groups have changed. */
+  async refreshAll(): Promise<void> {
+    for (const domain of this.parts.domains.all()) {
+      if (domain.run && hasFiles(domain))
+        await this.refresh(domain).catch((error: unknown) => this.#warn(domain, error))
+    }
+  }
+
+  /** Opens what is kept of a domain for being looked at; what cannot be opened is told with its share. */
+  async look(domain: Domain): Promise<void> {
+    if (keepsFiles(domain)) await this.open(domain).catch((error: unknown) => this.#warn(domain, error))
   }
 
   /** Has what is kept of a domain open, also while it is off. */
@@ -145,10 +171,6 @@ export class FileService {
 
   publish(id: string): void {
     this.#publish(id, [], 'files')
-  }
-
-  async closeAll(): Promise<void> {
-    await this.files.close()
   }
 
   #meters(domain: Domain): Pick<FilesView, 'devices' | 'group'> {

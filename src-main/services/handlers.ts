@@ -12,6 +12,7 @@ import type { DisplayService } from './displays'
 import type { ExecService } from './execs'
 import type { ExportService } from './exports'
 import type { Handlers } from './call-handlers'
+import { makeFileHandlers, type FileHandlerParts } from './file-handlers'
 import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
@@ -25,7 +26,7 @@ import type { TaskService } from './tasks'
 import type { TrashService } from './trash'
 import type { UploadService } from './uploads'
 
-export interface HandlerParts extends NetworkHandlerParts {
+export interface HandlerParts extends NetworkHandlerParts, FileHandlerParts {
   shell: Shell
   version: string
   folders: Folders
@@ -188,6 +189,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'settings.update': (change) => settings.update(change),
 
     ...makeNetworkHandlers(parts),
+    ...makeFileHandlers(parts),
   }
 }
 

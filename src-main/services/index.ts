@@ -18,11 +18,13 @@ import { DisplayService } from './displays'
 import { DomainService } from './domains'
 import { ExecService } from './execs'
 import { ExportService } from './exports'
+import { FileService } from './files'
 import { Folders } from './folders'
 import type { Handlers } from './call-handlers'
 import { makeHandlers } from './handlers'
 import { ImageService } from './images'
 import { Journal } from './journal'
+import { KeyService } from './keys'
 import { Lifecycle } from './lifecycle'
 import { MirrorService } from './mirrors'
 import { NetworkService } from './networks'
@@ -32,6 +34,8 @@ import { Remover } from './remover'
 import type { Services, ServicesOptions, Session } from './services'
 import { ClientSession } from './session'
 import { SettingsService } from './settings'
+import { ShareChanges } from './share-changes'
+import { ShareService } from './shares'
 import { SnapshotService } from './snapshots'
 import { Supervisor } from './supervisor'
 import { TaskService } from './tasks'
@@ -54,7 +58,7 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
 }
 
 async function assemble(
-  { spawnGuest, spawnNetwork, shell }: ServicesOptions,
+  { spawnGuest, spawnNetwork, spawnFiles, keychain, shell }: ServicesOptions,
   folders: Folders,
   storage: Storage,
 ): Promise<Services> {
@@ -65,30 +69,37 @@ async function assemble(
   const engines = new EngineCatalog(spawnGuest, folders)
   const uploads = new UploadService(folders)
   const images = new ImageService({ storage, broadcast, journal, folders, tasks, uploads })
-  const domains: DomainService = new DomainService({ storage, broadcast, journal, folders, engines, images })
+  const keys = new KeyService({ folder: folders.root, keychain, broadcast, journal })
+  const newKeyId = () => (settings.get().sealing ? keys.current : '')
+  const domains: DomainService = new DomainService({ storage, broadcast, journal, folders, engines, images, newKeyId })
   const bootSnapshots = new BootSnapshots(folders, images)
   const consoles = new ConsoleService(domains)
   const displays = new DisplayService(domains)
   const execs = new ExecService(domains)
   const addresses = new AddressBook(storage)
   const networks = new NetworkService({ domains, addresses, broadcast, journal, spawnNetwork })
-  const policies = new PolicyService({ domains, addresses, networks, journal })
+  const files = new FileService({ domains, folders, broadcast, journal, keys, settings, spawnFiles })
+  const policies = new PolicyService({ domains, addresses, networks, files, journal })
   const mirrors = new MirrorService({ storage, domains, networks, journal })
   const captures = new CaptureService({ storage, domains, folders, networks, journal })
-  const forgetNetworks = async (domainId: string) => {
+  const forget = async (domainId: string) => {
+    await files.forget(domainId)
     await networks.forget(domainId)
     await mirrors.forget(domainId)
   }
-  const remover = new Remover({ storage, folders, domains, engines, images, forgetNetworks })
-  const supervisor = new Supervisor({ domains, broadcast, journal, bootSnapshots, consoles, remover, networks })
+  const remover = new Remover({ storage, folders, domains, engines, images, forget })
+  const supervisor = new Supervisor({ domains, broadcast, journal, bootSnapshots, consoles, remover, networks, files })
   const lifecycle = new Lifecycle({ domains, engines, images, bootSnapshots, folders, journal, tasks }, supervisor)
-  const snapshots = new SnapshotService({ storage, domains, engines, folders, journal, tasks, lifecycle })
-  const clones = new CloneService({ domains, engines, folders, images, journal, snapshots, tasks })
+  const snapshots = new SnapshotService({ storage, domains, engines, files, folders, journal, tasks, lifecycle })
+  const clones = new CloneService({ domains, engines, files, folders, images, journal, snapshots, tasks })
   const disks = new DiskService({ domains, engines, folders, images, journal, tasks })
   const exports = new ExportService({ domains, engines, folders, images, journal, tasks })
+  const shares = new ShareService({ domains, files, folders, journal })
+  const shareChanges = new ShareChanges({ domains, files, shares, journal, tasks })
   const trash = new TrashService({ storage, domains, folders, journal, remover, tasks })
 
   await settings.load()
+  await keys.load()
   await tasks.recover()
   await images.load()
   await domains.load()
@@ -101,6 +112,7 @@ async function assemble(
   }
   networks.onRestart = () => captures.lost()
   settings.follow(({ dnsServers }) => networks.askNamesOf(dnsServers))
+  settings.follow(() => void files.refreshAll())
   await recover({ storage, engines, folders, domains, images, journal, remover, supervisor })
 
   const handlers = makeHandlers({
@@ -129,6 +141,10 @@ async function assemble(
     policies,
     mirrors,
     captures,
+    files,
+    shares,
+    shareChanges,
+    keys,
   })
   const clients = new Set<ClientSession>()
   let closed = false
@@ -190,6 +206,7 @@ async function assemble(
           .info(domain.id, 'domain.forced-off', `${domain.name} was forced off because Vivarium was closed.`)
           .catch(report)
       }
+      await files.files.close()
       await networks.network.close()
       await storage.close()
     },

@@ -36,8 +36,7 @@ export async function machineSpec(domain: Domain, parts: SpecParts, resumeFrom: 
       .filter((disk) => disk.kind === 'cdrom')
       .map(({ id, imageId }): CdSpec => ({ id, path: imageId === '' ? null : cdFile(imageId, parts.images) })),
     nics: spec.nics.map(({ model }, index) => ({ model, mac: macs[index] ?? mac })),
-    // no domain has shares yet
-    filesCard: false,
+    filesCard: spec.filesCard,
     firmware,
     bios: await firmwareFiles(parts.folders.firmware),
     uefiVariables: parts.folders.present(domain.id).variables,

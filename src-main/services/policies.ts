@@ -14,6 +14,7 @@ import { explain, type NearDomain } from '../../vmm/net/policy-explain'
 import type { AddressBook } from './addresses'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
+import type { FileService } from './files'
 import type { Journal } from './journal'
 import { segmentOf, type NetworkService } from './networks'
 
@@ -21,6 +22,7 @@ export interface PoliciesParts {
   domains: DomainService
   addresses: AddressBook
   networks: NetworkService
+  files: FileService
   journal: Journal
 }
 
@@ -152,6 +154,7 @@ export class PolicyService {
   async #store(domain: Domain, policy: SandboxPolicy): Promise<void> {
     await this.parts.domains.store(domain, ({ spec }) => ({ spec: { ...spec, policy } }))
     await this.parts.networks.refresh(domain)
+    await this.parts.files.follow(domain)
   }
 
   #warnings(policy: SandboxPolicy): PolicyRemark[] {

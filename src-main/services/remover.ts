@@ -9,8 +9,8 @@ import type { ImageService } from './images'
 import { layerFile, layersIn, type StateFiles } from './state-files'
 
 export interface RemoverParts {
-  /** Takes the domain out of what is known of networks. */
-  forgetNetworks(domainId: string): Promise<void>
+  /** Takes the domain out of what is known of networks and files. */
+  forget(domainId: string): Promise<void>
   storage: Storage
   folders: Folders
   domains: DomainService
@@ -36,7 +36,7 @@ export class Remover {
     const { storage, folders, domains, images } = this.parts
     const engine = await this.#engineOf(id)
     await storage.domains.remove(id)
-    await this.parts.forgetNetworks(id)
+    await this.parts.forget(id)
     for (const snapshot of [...domains.snapshots.values()]) {
       if (snapshot.domainId === id) domains.snapshots.delete(snapshot.id)
     }

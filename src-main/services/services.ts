@@ -1,5 +1,6 @@
 import type { ContractEvent, Envelope } from '../contract'
 import type { SpawnGuest } from '../../vmm/engine/guest-process'
+import type { Keychain } from './keys'
 import type { SpawnNetwork } from '../../vmm/net/network'
 
 /** What the services need to know of the shell they run in. */
@@ -14,6 +15,10 @@ export interface ServicesOptions {
   dataFolder: string
   spawnGuest: SpawnGuest
   spawnNetwork: SpawnNetwork
+  /** Starts the file process. */
+  spawnFiles: SpawnGuest
+  /** Null for a shell without one. */
+  keychain: Keychain | null
   shell: Shell
 }
 

@@ -7,6 +7,7 @@ import { parseOrRefuse } from '../../vmm/model/domain'
 import { SharesSchema, type Share } from '../../vmm/model/share'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
+import type { FileService } from './files'
 import type { Folders } from './folders'
 import type { Journal } from './journal'
 
@@ -14,10 +15,7 @@ interface SharesParts {
   domains: DomainService
   folders: Folders
   journal: Journal
-  /** Tells the file process of a domain whose shares have changed. */
-  refresh(domain: Domain): Promise<void>
-  /** Ends what is open of a domain, if anything. */
-  close(domain: Domain): Promise<void>
+  files: FileService
 }
 
 /** Which folders of the host domains see. */
@@ -74,8 +72,7 @@ export class ShareService {
   async #store(domain: Domain, wanted: readonly Share[]): Promise<void> {
     const shares = parseOrRefuse(SharesSchema, wanted, 'list of shares')
     await this.parts.domains.store(domain, ({ spec }) => ({ spec: { ...spec, shares } }))
-    if (domain.run) await this.parts.refresh(domain)
-    else await this.parts.close(domain)
+    await this.parts.files.follow(domain)
   }
 
   /** A folder that holds Vivarium's own data would hand the guest all others. */

@@ -10,6 +10,7 @@ import { writeConsole } from './console-tail'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import { exclusiveTask } from './exclusive'
+import type { FileService } from './files'
 import type { Folders } from './folders'
 import type { Journal } from './journal'
 import type { Lifecycle } from './lifecycle'
@@ -20,6 +21,7 @@ export interface SnapshotsParts {
   storage: Storage
   domains: DomainService
   engines: EngineCatalog
+  files: FileService
   folders: Folders
   journal: Journal
   tasks: TaskService
@@ -157,11 +159,13 @@ export class SnapshotService {
     if (domain.run) {
       const layerCopies = Object.fromEntries(disks.map((disk) => [disk, layerFile(files, disk)]))
       if (memory) await writeConsole(files.console, domain.scrollback)
-      if (memory) await domain.run.machine.saveState(files.machine, { compress: true, layerCopies })
-      else await domain.run.copyDisks(layerCopies)
+      const atMoment = () => this.parts.files.snapshot(domain, files.files)
+      if (memory) await domain.run.machine.saveState(files.machine, { compress: true, layerCopies, atMoment })
+      else await domain.run.copyDisks(layerCopies, atMoment)
       return memory
     }
     for (const disk of disks) await engine.copyLayer(layerFile(present, disk), layerFile(files, disk))
+    await this.parts.files.snapshot(domain, files.files)
     if (!memory || domain.record.state !== 'saved') return false
     await linkOrCopy(present.machine, files.machine)
     await copyIfThere(present.console, files.console)
@@ -182,6 +186,7 @@ export class SnapshotService {
       await domain.run?.kill()
       await domain.ending
       await domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
+      await this.parts.files.restore(domain, this.parts.folders.snapshot(domain.id, snapshot.id).files)
       await rm(present.machine, { force: true })
       for (const disk of await layersIn(present)) await engine.removeLayer(layerFile(present, disk))
       for (const disk of disks) await rename(layerFile(incoming, disk), layerFile(present, disk))

@@ -7,6 +7,7 @@ import type { Broadcast } from './broadcast'
 import type { ConsoleService } from './consoles'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
+import type { FileService } from './files'
 import type { Journal } from './journal'
 import type { NetworkService } from './networks'
 import type { Remover } from './remover'
@@ -24,6 +25,7 @@ export interface SupervisorParts {
   consoles: ConsoleService
   remover: Remover
   networks: NetworkService
+  files: FileService
 }
 
 /** Watches running machines: their load, their agent coming up, and their end. */
@@ -72,6 +74,7 @@ export class Supervisor {
       if (place && !run.touched) await bootSnapshots.keep(domain, run, place).catch(warn)
       await run.introduce()
       await networks.introduce(domain, run)
+      await this.#mount(domain, run)
     }
     const warn = async (error: unknown) => {
       if (domain.run !== run) return
@@ -88,8 +91,9 @@ export class Supervisor {
     )
   }
 
-  /** A network that cannot be had costs the guest its network, not its life. */
+  /** Files that cannot be had cost the guest its files, and networks its networks, not its life. */
   async #attach(domain: Domain, run: GuestRun): Promise<void> {
+    await this.#serve(domain, run)
     try {
       await this.parts.networks.attach(domain, run)
       if (run.agentState === 'ready') await this.parts.networks.introduce(domain, run)
@@ -98,6 +102,29 @@ export class Supervisor {
       const { message } = asVmmError(error, `connect ${domain.name} to its networks`)
       await this.parts.journal.warning(domain.id, 'network.trouble', message)
     }
+  }
+
+  async #serve(domain: Domain, run: GuestRun): Promise<void> {
+    try {
+      await this.parts.files.attach(domain)
+    } catch (error) {
+      await this.#filesTrouble(domain, run, error, 'serve the files')
+    }
+    if (run.agentState === 'ready') await this.#mount(domain, run)
+  }
+
+  async #mount(domain: Domain, run: GuestRun): Promise<void> {
+    try {
+      await this.parts.files.introduce(domain, run)
+    } catch (error) {
+      await this.#filesTrouble(domain, run, error, 'mount the shares')
+    }
+  }
+
+  async #filesTrouble(domain: Domain, run: GuestRun, error: unknown, what: string): Promise<void> {
+    if (domain.run !== run) return
+    const { message } = asVmmError(error, `${what} of ${domain.name}`)
+    await this.parts.journal.warning(domain.id, 'files.trouble', message)
   }
 
   async #readMemory(domain: Domain, run: GuestRun): Promise<void> {
@@ -117,9 +144,10 @@ export class Supervisor {
 
   async #ended(domain: Domain, run: GuestRun, end: MachineEnd): Promise<void> {
     if (domain.run !== run) return
-    const { domains, journal, networks } = this.parts
+    const { domains, journal, networks, files } = this.parts
     domain.run = null
     void follow(networks.detach(domain.id))
+    void follow(files.detach(domain.id))
     domain.forgetCounters()
     domain.startedInstantly = false
     domain.memoryNowMiB = null

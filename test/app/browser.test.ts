@@ -20,6 +20,8 @@ async function serve(): Promise<string> {
     dataFolder: temporaryFolder(),
     spawnGuest: forkGuests(resolve('.vite/build/guest.js')),
     spawnNetwork: networkThread(resolve('.vite/build/network.js')),
+    spawnFiles: forkGuests(resolve('.vite/build/files.js')),
+    keychain: null,
     shell: { kind: 'browser', show: () => '' },
   })
   const server = await serveBrowsers({ services, uiFolder: resolve('.vite/renderer'), port: 0 })

@@ -80,6 +80,8 @@ export async function openScripted(script: GuestScript = {}, folder?: string): P
       threads.push(thread)
       return thread
     },
+    spawnFiles: filesInProcess,
+    keychain: null,
     shell: { kind: 'headless', show: () => '' },
   })
   let closing: Promise<void> | null = null

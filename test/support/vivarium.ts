@@ -18,6 +18,9 @@ export type Call = <N extends CallName>(name: N, args: CallArgs<N>) => Promise<C
 /** The worker of the network, as it is built. */
 export const realNetwork: SpawnNetwork = networkThread(path.resolve('.vite/build/network.js'))
 
+/** The file process, as it is built. */
+export const realFiles: SpawnGuest = forkGuests(path.resolve('.vite/build/files.js'))
+
 /** A Vivarium in this process, with one client. Guests run in processes of their own, as always. */
 export interface TestVivarium {
   services: Services
@@ -35,6 +38,8 @@ export async function openVivarium(
     dataFolder,
     spawnGuest: forkGuests(path.resolve('.vite/build/guest.js')),
     spawnNetwork,
+    spawnFiles: realFiles,
+    keychain: null,
     shell: { kind: 'headless', show: () => '' },
   })
   const events: ContractEvent[] = []

@@ -29,7 +29,7 @@ export class DomainDoors {
     await this.#close()
     this.#at = doors
     if (!doors) return
-    const door = await NinepDoor.open(doors.listen, this.#options())
+    const door = await NinepDoor.listen(doors.listen, this.#options())
     this.#door = door
     if (doors.card === null) return
     const { clock } = this.parts

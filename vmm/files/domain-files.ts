@@ -170,7 +170,6 @@ export class DomainFiles {
     const tree = this.#trees.get(id)
     if (!tree) return
     this.#trees.delete(id)
-    this.#doors.forget(tree.provider)
     this.#rules.forget(tree.config.name)
     await tree.close()
   }

@@ -27,8 +27,8 @@ export interface RegistryConfig {
 
 /** How a running guest reaches its files. */
 export interface GuestDoors {
-  /** The file process listens here for 9P; null for a guest that has no such way. */
-  listen: string | null
+  /** The file process listens here for 9P. */
+  listen: string
   /** The file process dials the guest's files card here; null for none. */
   card: string | null
 }

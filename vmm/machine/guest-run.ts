@@ -1,9 +1,11 @@
 import { VmmError } from '../model/errors'
+import { mountPoint } from '../model/share'
 import type { Engine } from '../engine/engine'
 import type { AtMoment, LayerCopies, Machine, MachineEnd } from '../engine/machine'
 import type { MachineSpec } from '../engine/machine-spec'
 import { GuestAgent } from './agent'
 import { GuestCommands, type GuestInterface } from './guest-commands'
+import { GuestShares } from './guest-shares'
 import { renewIdentity, type GuestIdentity } from './identity'
 import type { Scrollback } from './scrollback'
 
@@ -158,6 +160,26 @@ export class GuestRun {
   async connect(): Promise<void> {
     if (this.options.agent !== 'own' || this.agentState !== 'ready') return
     await this.#requireCommands().exec('/usr/lib/vivarium/connect', [])
+  }
+
+  /**
+   * Mounts shares where the guest has an agent to do it; tells where each is. One that cannot be mounted keeps no other
+   * from being; the first failure is thrown in the end.
+   */
+  async mountShares(names: readonly string[], mounted: (name: string, point: string) => void): Promise<void> {
+    if (this.agentState !== 'ready') return
+    const shares = new GuestShares(this.#requireCommands(), this.options.agent === 'own' ? 'own' : 'card')
+    const failures: unknown[] = []
+    for (const name of names) {
+      const point = mountPoint(name)
+      try {
+        await shares.mount({ name, point, cache: 'mmap' })
+        mounted(name, point)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
 
   /** What the agent says of the network interfaces. */

@@ -1,4 +1,4 @@
-import { FILES_CARD, FILES_CARD_TEXT, SHARE_MSIZE } from '../files/files-card'
+import { FILES_CARD, FILES_CARD_TEXT, SHARE_MSIZE, SHARE_TAG } from '../files/files-card'
 import { VmmError } from '../model/errors'
 import { safeText } from '../model/safe-text'
 import type { GuestCommands } from './guest-commands'
@@ -27,6 +27,22 @@ export interface GuestMount {
   cache: ShareCache
 }
 
+/** The command with which a Linux guest mounts a tree: over its card for files, or over virtio's own 9P. */
+export function mountWords(way: 'card' | 'virtio', { name, point, cache }: GuestMount): string[] {
+  const usual = `version=9p2000.L,access=client,cache=${cache},aname=${name}`
+  return way === 'card'
+    ? [
+        'mount',
+        '-t',
+        '9p',
+        '-o',
+        `trans=tcp,port=${FILES_CARD.port},msize=${SHARE_MSIZE.tcp},${usual}`,
+        FILES_CARD_TEXT.server,
+        point,
+      ]
+    : ['mount', '-t', '9p', '-o', `trans=virtio,msize=${SHARE_MSIZE.virtio},${usual}`, SHARE_TAG, point]
+}
+
 /** Mounts trees of the file server in a guest through its agent, by plain words and without a shell. */
 export class GuestShares {
   constructor(
@@ -44,8 +60,7 @@ export class GuestShares {
     await this.#raise()
     await this.unmount(point)
     await this.#run('/bin/mkdir', ['-p', '--', point])
-    const options = `trans=tcp,port=${FILES_CARD.port},version=9p2000.L,msize=${SHARE_MSIZE.tcp},access=client`
-    const words = ['-t', '9p', '-o', `${options},cache=${cache},aname=${name}`, FILES_CARD_TEXT.server, point]
+    const [, ...words] = mountWords('card', { name, point, cache })
     await this.#run('/bin/mount', words)
   }
 

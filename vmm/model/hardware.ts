@@ -118,6 +118,8 @@ export const HARDWARE_ENTRIES = {
   diskBus: v.optional(v.picklist(DISK_BUSES), 'auto'),
   bootOrder: v.optional(BootOrderSchema, ['disk', 'cdrom']),
   disks: v.optional(DisksSchema, []),
+  /** Whether the guest has a card for its files, where its engine needs one; it gets one with its first share. */
+  filesCard: v.optional(v.boolean(), false),
   nics: v.optional(v.pipe(v.array(NicSchema), v.maxLength(NICS_MOST)), [{ model: 'virtio' }]),
 }
 
