@@ -61,7 +61,7 @@ export const FilesView = v.object({
 })
 export type FilesView = v.InferOutput<typeof FilesView>
 
-export const CHANGE_KINDS = ['added', 'changed', 'deleted', 'attributes'] as const
+export const CHANGE_KINDS = ['added', 'changed', 'deleted', 'attributes', 'renamed'] as const
 export const FILE_KINDS = ['file', 'folder', 'link', 'other'] as const
 
 export const FileChangeView = v.object({
@@ -74,7 +74,8 @@ export const FileChangeView = v.object({
   /** Null where there was or is nothing. */
   bytesBefore: v.nullable(bytes),
   bytesAfter: v.nullable(bytes),
-  changedAt: time,
+  /** Its path on the host, of what was renamed; '' otherwise. */
+  from: text,
   /** The host's own file has changed since the guest changed it. */
   conflict: v.boolean(),
 })

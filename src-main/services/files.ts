@@ -7,6 +7,7 @@ import type { DomainFilesConfig, FilesReport, ShareTroubles } from '../../vmm/fi
 import type { GuestRun } from '../../vmm/machine/guest-run'
 import { asVmmError } from '../../vmm/model/errors'
 import { NO_RATES, type IoRates } from '../../vmm/model/policy-io'
+import { REGISTRY_TREE } from '../../vmm/model/share'
 import type { Broadcast } from './broadcast'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
@@ -54,9 +55,9 @@ export class FileService {
   /** A guest has become itself: its agent mounts what should be mounted. */
   async introduce(domain: Domain, run: GuestRun): Promise<void> {
     if (!hasFiles(domain)) return
-    const names = domain.record.spec.shares
-      .filter(({ attached, mounted }) => attached && mounted)
-      .map(({ name }) => name)
+    const { shares, registry } = domain.record.spec
+    const names = shares.filter(({ attached, mounted }) => attached && mounted).map(({ name }) => name)
+    if (registry.served) names.push(REGISTRY_TREE)
     const mounted = this.#mounted.get(domain.id) ?? new Map<string, string>()
     this.#mounted.set(domain.id, mounted)
     try {
@@ -137,9 +138,9 @@ export class FileService {
   async restore(domain: Domain, folder: string): Promise<void> {
     await this.files.closeDomain(domain.id)
     if (!keepsFiles(domain)) return
-    const shares = domain.record.spec.shares.map(({ id }) => ({ id, overlay: this.parts.folders.share(domain.id, id) }))
-    const registry = { id: REGISTRY_STORE, overlay: this.parts.folders.registry(domain.id) }
-    await this.files.ask('restore', [...shares, registry], folder)
+    const { folders } = this.parts
+    const shares = domain.record.spec.shares.map(({ id }) => ({ id, overlay: folders.share(domain.id, id) }))
+    await this.files.ask('restore', { shares, registry: folders.registry(domain.id) }, folder)
   }
 
   once(domainId: string): OnceView {
@@ -167,6 +168,15 @@ export class FileService {
       }),
     )
     return { id, shares, ...this.#meters(domain) }
+  }
+
+  /** Where the guest has mounted its registry; '' when it has not. */
+  registryMount(id: string): string {
+    return this.#mounted.get(id)?.get(REGISTRY_TREE) ?? ''
+  }
+
+  publishRegistry(id: string): void {
+    this.#publish(id, [], 'registry')
   }
 
   publish(id: string): void {
@@ -201,7 +211,7 @@ export class FileService {
     const rates = group === '' ? null : (this.#groupRates(group) ?? NO_RATES)
     return {
       domainId: id,
-      key: keepsFiles(domain) ? this.parts.keys.key(record.keyId) : null,
+      key: this.#key(domain),
       shares: shares
         .filter(({ attached }) => attached)
         .map((share) => ({ ...share, overlay: this.parts.folders.share(id, share.id) })),
@@ -210,9 +220,25 @@ export class FileService {
       once: this.once(id),
       limits: policy.limits.io,
       group: rates && { name: group, rates },
-      registry: null,
+      registry: this.#isLocked(domain)
+        ? null
+        : {
+            folder: this.parts.folders.registry(id),
+            hivesFolder: this.parts.folders.hivesOf(record.keyId),
+            hives: record.spec.registry.hives.map(({ hiveId, at }) => ({ id: hiveId, at })),
+            served: record.spec.registry.served,
+          },
       doors: domain.run ? await this.#doors(domain, domain.run) : null,
     }
+  }
+
+  /** What keeps nothing of the guest's can be had without the key. */
+  #key(domain: Domain): Uint8Array | null {
+    return this.#isLocked(domain) && !keepsFiles(domain) ? null : this.parts.keys.key(domain.record.keyId)
+  }
+
+  #isLocked({ record }: Domain): boolean {
+    return record.keyId !== '' && this.parts.keys.view().locked
   }
 
   async #doors(domain: Domain, { machine }: GuestRun): Promise<DomainFilesConfig['doors']> {
@@ -250,16 +276,13 @@ export class FileService {
     await this.parts.journal.warning(domain.id, 'files.trouble', message).catch(complain)
   }
 
-  #publish(id: string, denials: FileDenialView[], changed: '' | 'files'): void {
+  #publish(id: string, denials: FileDenialView[], changed: '' | 'files' | 'registry'): void {
     const domain = this.parts.domains.all().find((each) => each.id === id)
     if (!domain) return
     const meters = domain.run ? this.#meters(domain) : null
     this.parts.broadcast.publish({ topic: 'files', payload: { id, meters, denials, changed } })
   }
 }
-
-/** Under which name the registry's copy lies beside those of the shares. */
-const REGISTRY_STORE = 'registry'
 
 function hasFiles({ record: { spec } }: Domain): boolean {
   return spec.shares.length > 0 || spec.registry.hives.length > 0 || spec.registry.served

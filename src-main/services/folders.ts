@@ -83,6 +83,11 @@ export class Folders {
     return path.join(this.root, 'hives')
   }
 
+  /** Those that are sealed with a key; '' for none. */
+  hivesOf(keyId: string): string {
+    return path.join(this.hives, keyId || 'plain')
+  }
+
   async make(): Promise<void> {
     for (const folder of [
       this.root,

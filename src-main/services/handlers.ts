@@ -18,6 +18,7 @@ import type { ImageService } from './images'
 import type { Journal } from './journal'
 import type { Lifecycle } from './lifecycle'
 import { makeNetworkHandlers, type NetworkHandlerParts } from './network-handlers'
+import { makeRegistryHandlers, type RegistryHandlerParts } from './registry-handlers'
 import type { Remover } from './remover'
 import type { Shell } from './services'
 import type { SettingsService } from './settings'
@@ -26,7 +27,7 @@ import type { TaskService } from './tasks'
 import type { TrashService } from './trash'
 import type { UploadService } from './uploads'
 
-export interface HandlerParts extends NetworkHandlerParts, FileHandlerParts {
+export interface HandlerParts extends NetworkHandlerParts, FileHandlerParts, RegistryHandlerParts {
   shell: Shell
   version: string
   folders: Folders
@@ -190,6 +191,7 @@ export function makeHandlers(parts: HandlerParts): Handlers {
 
     ...makeNetworkHandlers(parts),
     ...makeFileHandlers(parts),
+    ...makeRegistryHandlers(parts),
   }
 }
 

@@ -22,6 +22,7 @@ import { FileService } from './files'
 import { Folders } from './folders'
 import type { Handlers } from './call-handlers'
 import { makeHandlers } from './handlers'
+import { HiveService } from './hives'
 import { ImageService } from './images'
 import { Journal } from './journal'
 import { KeyService } from './keys'
@@ -30,6 +31,7 @@ import { MirrorService } from './mirrors'
 import { NetworkService } from './networks'
 import { PolicyService } from './policies'
 import { recover } from './recovery'
+import { RegistryService } from './registries'
 import { Remover } from './remover'
 import type { Services, ServicesOptions, Session } from './services'
 import { ClientSession } from './session'
@@ -96,6 +98,8 @@ async function assemble(
   const exports = new ExportService({ domains, engines, folders, images, journal, tasks })
   const shares = new ShareService({ domains, files, folders, journal })
   const shareChanges = new ShareChanges({ domains, files, shares, journal, tasks })
+  const hives = new HiveService({ storage, folders, domains })
+  const registries = new RegistryService({ domains, files, folders, hives, journal, tasks, uploads })
   const trash = new TrashService({ storage, domains, folders, journal, remover, tasks })
 
   await settings.load()
@@ -106,6 +110,7 @@ async function assemble(
   await addresses.load()
   await mirrors.load()
   await captures.load()
+  await hives.load()
   networks.onReport = (report) => {
     mirrors.take(report)
     captures.take(report)
@@ -145,6 +150,8 @@ async function assemble(
     shares,
     shareChanges,
     keys,
+    hives,
+    registries,
   })
   const clients = new Set<ClientSession>()
   let closed = false

@@ -25,7 +25,14 @@ export class ShareChanges {
   async list({ id, shareId, under, limit }: CheckedArgs<'files.changes'>): Promise<FileChangesView> {
     const domain = await this.#open(id, shareId)
     const found = await this.parts.files.files.ask('changes', domain.id, shareId, under, limit)
-    return { ...found, changes: found.changes.map((change) => ({ ...change, path: shownPath(change.path) })) }
+    return {
+      ...found,
+      changes: found.changes.map((change) => ({
+        ...change,
+        path: shownPath(change.path),
+        from: shownPath(change.from),
+      })),
+    }
   }
 
   async sides({ id, shareId, key }: CheckedArgs<'files.sides'>): Promise<FileSidesView> {

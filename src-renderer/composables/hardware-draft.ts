@@ -47,7 +47,7 @@ export interface Wished {
 /** The first wish that cannot be fulfilled, as a sentence for people, or ''. */
 export function hardwareFault({ hardware, memoryMiB, disks, imageKind }: Wished, can: CapabilitiesView): string {
   if (!Number.isInteger(hardware.cpus) || hardware.cpus < 1) return 'A guest needs a processor.'
-  const fault = unsupported({ ...hardware, memoryMiB, disks, diskLimits: NO_LIMITS }, can)
+  const fault = unsupported({ ...hardware, filesCard: false, memoryMiB, disks, diskLimits: NO_LIMITS }, can)
   if (fault) return `This engine: ${fault}`
   const direct = imageKind === 'starter' || imageKind === 'kernel'
   return hardware.machineType === 'microvm' && !direct ? 'A microvm boots only a kernel image.' : ''

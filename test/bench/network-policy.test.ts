@@ -9,6 +9,7 @@ import { ScriptedGuest } from '../support/scripted-guest'
 import { ScriptedNic } from '../support/scripted-nic'
 import { runningDomain, scriptedFolder } from '../support/scripted-vivarium'
 import { SwitchedGuest } from '../support/switched-guest'
+import { filesInProcess } from '../support/files-in-process'
 import { newClient, type Call } from '../support/vivarium'
 import { percentile, report } from './figures'
 
@@ -36,6 +37,8 @@ test('a policy is in force', async () => {
     dataFolder: folder,
     spawnGuest: () => new ScriptedGuest({}),
     spawnNetwork: networkThread(path.resolve('.vite/build/network.js')),
+    spawnFiles: filesInProcess,
+    keychain: null,
     shell: { kind: 'headless', show: () => '' },
   })
   const call = newClient(services)

@@ -10,7 +10,7 @@ import type {
 } from '../../src-main/contract'
 import { VmmError } from '../../src-main/contract'
 import { openServices, type Services } from '../../src-main/services'
-import { forkGuests } from '../../vmm/engine/guest-process'
+import { forkGuests, type SpawnGuest } from '../../vmm/engine/guest-process'
 import { networkThread, type SpawnNetwork } from '../../vmm/net/network'
 
 export type Call = <N extends CallName>(name: N, args: CallArgs<N>) => Promise<CallResult<N>>

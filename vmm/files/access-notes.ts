@@ -3,7 +3,7 @@ import type { AccessNote } from './files-protocol'
 /** Different notes of a domain that are told between two reports; more are counted only. */
 const TOLD_MOST = 50
 
-type Noted = Omit<AccessNote, 'count' | 'at'>
+type Noted = Omit<AccessNote, 'at'>
 
 /** What rules refused or noted, the same told once with a count: a guest in a loop must not flood main. */
 export class AccessNotes {
@@ -19,12 +19,12 @@ export class AccessNotes {
     const key = [kind, share, operation, action, rule, path].join('\0')
     const known = notes.get(key)
     if (known) {
-      known.count++
+      known.count += noted.count
       known.at = this.now()
     } else if (notes.size < TOLD_MOST) {
-      notes.set(key, { ...noted, count: 1, at: this.now() })
+      notes.set(key, { ...noted, at: this.now() })
     } else {
-      this.#untold.set(domainId, (this.#untold.get(domainId) ?? 0) + 1)
+      this.#untold.set(domainId, (this.#untold.get(domainId) ?? 0) + noted.count)
     }
   }
 

@@ -22,31 +22,37 @@ import type {
   ShareTroubles,
 } from './files-protocol'
 import type { Provider } from './provider'
+import { DomainRegistry } from '../registry/domain-registry'
+import type { RegistryCalls } from '../registry/registry-calls'
+import type { Registry } from '../registry/registry-tree'
+import { readPrefix, writePrefix } from './wine-folder'
 import { RootProvider } from './provider-root'
 import { keptBytes, openShare, sameTree, type ShareTree } from './share-tree'
-import { ShareRules } from './share-rules'
+import { RuleBook } from './rule-book'
+import { RuledProvider } from './provider-ruled'
+import { applyChanges, bothSides, discardChanges, listChanges, type ChangesWork } from './share-changes'
 
 interface DomainFilesParts {
   clock: Clock
   trees: HostTrees
   locks: LockTable
   notes: AccessNotes
+  /** The registry of another domain that is open. */
+  other(domainId: string): Registry
 }
 
-/** Long work that can be ended. */
-export interface ChangesWork {
-  signal: AbortSignal
-  onProgress(done: number, total: number): void
-}
+/** Under which name a copy of the registry lies beside those of the shares. */
+export const REGISTRY_COPY = 'registry'
 
 /** The files of one domain: its shares under its rules and rates, and the doors at which its guest asks for them. */
 export class DomainFiles {
   readonly #trees = new Map<string, ShareTree>()
   readonly #gates = new Map<string, IoGate>()
   readonly #all: IoGate
-  readonly #rules: ShareRules
+  readonly #rules: RuleBook
   readonly #doors: DomainDoors
   #group: IoGate | null = null
+  #registry: DomainRegistry | null = null
   /** One change after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -55,9 +61,11 @@ export class DomainFiles {
     private readonly parts: DomainFilesParts,
   ) {
     this.#all = new IoGate(parts.clock, NO_RATES)
-    this.#rules = new ShareRules({
+    this.#rules = new RuleBook({
+      clock: parts.clock,
       tree: (share) => this.#byName(share)?.provider ?? null,
-      note: (noted) => parts.notes.add({ ...noted, domainId }),
+      report: ({ action, ...report }) =>
+        parts.notes.add({ ...report, domainId, kind: 'file', action: action === 'log' ? 'log' : 'deny' }),
     })
     this.#doors = new DomainDoors({
       clock: parts.clock,
@@ -73,6 +81,7 @@ export class DomainFiles {
       this.#group = group
       this.#setRates(config)
       const troubles = await this.#openShares(config)
+      await this.#openRegistry(config)
       this.#rules.set(config.rules, config.once.files)
       await this.#doors.set(config.doors)
       return troubles
@@ -83,6 +92,9 @@ export class DomainFiles {
     return this.#inTurn(async () => {
       await this.#doors.set(null)
       for (const id of [...this.#trees.keys()]) await this.#closeShare(id)
+      this.#rules.close()
+      await this.#registry?.close()
+      this.#registry = null
     })
   }
 
@@ -98,7 +110,21 @@ export class DomainFiles {
         await overlay.snapshot(partial)
         await rename(partial, path.join(folder, config.id))
       }
+      if (this.#registry) await copyRegistry(this.#registry, path.join(folder, REGISTRY_COPY))
     })
+  }
+
+  get registry(): Registry {
+    return this.#openedRegistry().registry
+  }
+
+  async callRegistry<K extends keyof RegistryCalls>(
+    name: K,
+    args: Parameters<RegistryCalls[K]>,
+  ): Promise<Awaited<ReturnType<RegistryCalls[K]>>> {
+    const registry = this.#openedRegistry()
+    const call = registry[name] as (...all: Parameters<RegistryCalls[K]>) => ReturnType<RegistryCalls[K]>
+    return await call.apply(registry, args)
   }
 
   keptBytes(): Record<string, number> {
@@ -107,11 +133,11 @@ export class DomainFiles {
   }
 
   changes(shareId: string, under: string, limit: number): Promise<FileChanges> {
-    return this.#inTurn(() => listChanges(this.#overlay(shareId), under, limit))
+    return this.#inTurn(() => Promise.resolve(listChanges(this.#overlay(shareId), under, limit)))
   }
 
   sides(shareId: string, key: string, limit: number): Promise<FileSides> {
-    return this.#inTurn(() => bothSides(this.#overlay(shareId), key, limit))
+    return this.#inTurn(() => Promise.resolve(bothSides(this.#overlay(shareId), key, limit)))
   }
 
   apply(shareId: string, keys: readonly string[], force: boolean, work: ChangesWork): Promise<ChangesOutcome> {
@@ -139,6 +165,29 @@ export class DomainFiles {
       this.#gates.set(device, gate)
       gate.set(ratesOf(device))
     }
+  }
+
+  async #openRegistry({ registry, key }: DomainFilesConfig): Promise<void> {
+    if (registry && this.#registry) return this.#registry.stand(registry)
+    await this.#registry?.close()
+    this.#registry =
+      registry &&
+      new DomainRegistry(registry, key, {
+        other: (domainId) => this.parts.other(domainId),
+        readPrefix: ({ share, path: at }) => readPrefix(this.#requireTree(share), at),
+        writePrefix: ({ share, path: at }, files) => writePrefix(this.#requireTree(share), at, files),
+      })
+  }
+
+  #openedRegistry(): DomainRegistry {
+    if (this.#registry) return this.#registry
+    throw new VmmError('state', 'The registry of this domain is not open.', { hint: 'Try again.' })
+  }
+
+  #requireTree(share: string): Provider {
+    const tree = this.#byName(share)
+    if (tree) return tree.provider
+    throw new VmmError('not-found', `There is no open share called ${share}.`, { hint: 'Attach it first.' })
   }
 
   async #openShares({ shares, key }: DomainFilesConfig): Promise<ShareTroubles> {
@@ -170,16 +219,14 @@ export class DomainFiles {
     const tree = this.#trees.get(id)
     if (!tree) return
     this.#trees.delete(id)
-    this.#rules.forget(tree.config.name)
     await tree.close()
   }
 
   /** What a guest attaches by name; all of its shares side by side without one. */
   #attached(aname: string): Provider {
     if (aname === '') {
-      return new RootProvider(
-        [...this.#trees.values()].map(({ config }) => ({ name: config.name, provider: this.#ruled(config.name) })),
-      )
+      const names = [...this.#trees.values()].map(({ config }) => config.name)
+      return new RootProvider(names.map((name) => [name, this.#ruled(name)] as const))
     }
     return this.#ruled(aname)
   }
@@ -187,7 +234,7 @@ export class DomainFiles {
   #ruled(name: string): Provider {
     const tree = this.#byName(name)
     if (!tree) throw new FileError('ENOENT', `no share ${name}`)
-    return this.#rules.wrap(name, tree.config.mode, tree.provider)
+    return new RuledProvider(tree.provider, { share: name, book: this.#rules })
   }
 
   #gate(device: string): Gate {
@@ -228,4 +275,13 @@ export function countOf(gate: IoGate): IoCount {
     writeOps: write.operations,
     waitedMs: read.waitedMs + write.waitedMs,
   }
+}
+
+/** Whole or absent. */
+async function copyRegistry(registry: DomainRegistry, folder: string): Promise<void> {
+  const partial = `${folder}.partial`
+  await rm(partial, { recursive: true, force: true })
+  await mkdir(partial, { recursive: true, mode: 0o700 })
+  registry.store.snapshot(partial)
+  await rename(partial, folder)
 }

@@ -1,11 +1,12 @@
-import { mkdirSync } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { existsSync, mkdirSync } from 'node:fs'
+import { cp, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { VmmError } from '../model/errors'
 import { IoGate } from '../throttle/io-gate'
 import { NO_RATES } from '../model/policy-io'
 import type { Clock } from '../net/clock'
-import { countOf, DomainFiles } from './domain-files'
+import type { RegistryCalls } from '../registry/registry-calls'
+import { countOf, DomainFiles, REGISTRY_COPY } from './domain-files'
 import { HostTrees } from './host-trees'
 import { LockTable } from './ninep-locks'
 import { OverlayProvider } from './overlay'
@@ -16,6 +17,7 @@ import type {
   FilesCalls,
   FilesReport,
   FileSides,
+  KeptFolders,
   ShareTroubles,
 } from './files-protocol'
 import { AccessNotes } from './access-notes'
@@ -58,7 +60,7 @@ export class FilesHost implements FilesCalls {
   }
 
   /** Each copy is brought beside its place first, so that a crash leaves the one or the other. */
-  async restore(shares: readonly { id: string; overlay: string }[], folder: string): Promise<void> {
+  async restore({ shares, registry }: KeptFolders, folder: string): Promise<void> {
     for (const { id, overlay } of shares) {
       const incoming = `${overlay}.incoming`
       await rm(incoming, { recursive: true, force: true })
@@ -67,6 +69,15 @@ export class FilesHost implements FilesCalls {
       await rm(overlay, { recursive: true, force: true })
       if (found) await rename(incoming, overlay)
     }
+    await restoreRegistry(path.join(folder, REGISTRY_COPY), registry)
+  }
+
+  async registry<K extends keyof RegistryCalls>(
+    domainId: string,
+    name: K,
+    args: Parameters<RegistryCalls[K]>,
+  ): Promise<Awaited<ReturnType<RegistryCalls[K]>>> {
+    return await this.#get(domainId).callRegistry(name, args)
   }
 
   keptBytes(domainId: string): Promise<Record<string, number>> {
@@ -115,7 +126,8 @@ export class FilesHost implements FilesCalls {
 
   #newDomain(domainId: string): DomainFiles {
     const { clock } = this.options
-    return new DomainFiles(domainId, { clock, trees: this.#trees, locks: this.#locks, notes: this.#notes })
+    const other = (id: string) => this.#get(id).registry
+    return new DomainFiles(domainId, { clock, trees: this.#trees, locks: this.#locks, notes: this.#notes, other })
   }
 
   /** One budget for all domains of a group; the latest rates that were told hold. */
@@ -147,4 +159,14 @@ export class FilesHost implements FilesCalls {
     if (domain) return domain
     throw new VmmError('state', 'The files of this domain are not open.', { hint: 'Try again.' })
   }
+}
+
+/** A snapshot without a registry is of a domain that had none then. */
+async function restoreRegistry(from: string, to: string): Promise<void> {
+  const incoming = `${to}.incoming`
+  await rm(incoming, { recursive: true, force: true })
+  const found = existsSync(from)
+  if (found) await cp(from, incoming, { recursive: true })
+  await rm(to, { recursive: true, force: true })
+  if (found) await rename(incoming, to)
 }

@@ -3,6 +3,7 @@ import type { FileRule } from '../model/policy-files'
 import type { IoLimit, IoRates } from '../model/policy-io'
 import type { RegistryRule } from '../model/policy-registry'
 import type { ShareMode } from '../model/share'
+import type { RegistryCalls, RegistryConfig } from '../registry/registry-calls'
 
 /** What main and the file process tell each other; see DESIGN's 'Processes'. Everything is told whole and may be told again. */
 
@@ -14,15 +15,6 @@ export interface ShareConfig {
   folder: string
   /** Where the changes of a copy-on-write share are kept: a private folder of this share. */
   overlay: string
-}
-
-export interface RegistryConfig {
-  /** Where the domain's own changes are kept: a private folder. */
-  folder: string
-  /** Base hives by their files, and where they are seen. */
-  hives: readonly { file: string; key: Uint8Array | null; at: string }[]
-  /** Whether the guest can mount it. */
-  served: boolean
 }
 
 /** How a running guest reaches its files. */
@@ -98,11 +90,12 @@ export interface FilesReport {
 export interface FileChange {
   path: string
   key: string
-  kind: 'added' | 'changed' | 'deleted' | 'attributes'
+  kind: 'added' | 'changed' | 'deleted' | 'attributes' | 'renamed'
   type: 'file' | 'folder' | 'link' | 'other'
   bytesBefore: number | null
   bytesAfter: number | null
-  changedAt: number
+  /** Its path on the host, of what was renamed; '' otherwise. */
+  from: string
   conflict: boolean
 }
 
@@ -128,6 +121,12 @@ export interface ChangesOutcome {
   refused: { path: string; reason: string }[]
 }
 
+/** Where what is kept of a domain is. */
+export interface KeptFolders {
+  shares: readonly { id: string; overlay: string }[]
+  registry: string
+}
+
 export interface FilesCalls {
   /** Also for a domain that is known already: what changed holds at once, also for what the guest has open. */
   setDomain(config: DomainFilesConfig): Promise<ShareTroubles>
@@ -136,7 +135,7 @@ export interface FilesCalls {
   /** Copies what is kept of a domain that is known, of one moment, into `folder`, one folder for each share. */
   snapshot(domainId: string, folder: string): Promise<void>
   /** Puts copies of `snapshot` in the place of what is kept; nothing of the domain is open. */
-  restore(shares: readonly { id: string; overlay: string }[], folder: string): Promise<void>
+  restore(kept: KeptFolders, folder: string): Promise<void>
   /** Bytes on the host that is kept of each share. */
   keptBytes(domainId: string): Promise<Record<string, number>>
   changes(domainId: string, shareId: string, under: string, limit: number): Promise<FileChanges>
@@ -151,6 +150,12 @@ export interface FilesCalls {
   ): Promise<ChangesOutcome>
   discard(job: string, domainId: string, shareId: string, keys: readonly string[]): Promise<ChangesOutcome>
   cancel(job: string): Promise<void>
+  /** Asks the registry of a domain that is known. */
+  registry<K extends keyof RegistryCalls>(
+    domainId: string,
+    name: K,
+    args: Parameters<RegistryCalls[K]>,
+  ): Promise<Awaited<ReturnType<RegistryCalls[K]>>>
   /** Flushes and ends. */
   close(): Promise<void>
 }

@@ -43,6 +43,7 @@ const DOING: { [K in keyof FilesCalls]: string } = {
   apply: 'bring the changes to the host',
   discard: 'discard the changes',
   cancel: 'cancel',
+  registry: 'work on the registry',
   close: 'close the files',
 }
 
