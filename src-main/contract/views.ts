@@ -30,6 +30,7 @@ export const CapabilitiesView = v.object({
   diskSnapshot: v.boolean(),
   instantStart: v.boolean(),
   linkedClone: v.boolean(),
+  filesCard: v.boolean(),
   powerButton: v.boolean(),
   agentPort: v.boolean(),
   balloon: v.boolean(),

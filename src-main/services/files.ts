@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import type { FileDenialView, FilesView, IoDeviceView, OnceView } from '../contract'
 import type { SpawnGuest } from '../../vmm/engine/guest-process'
+import type { EngineCatalog } from '../../vmm/engine/catalog'
 import { runFolder, filesAddress } from '../../vmm/engine/run-folder'
 import { Files } from '../../vmm/files/files'
 import type { DomainFilesConfig, FilesReport, ShareTroubles } from '../../vmm/files/files-protocol'
@@ -21,6 +22,7 @@ import type { SettingsService } from './settings'
 
 export interface FilesParts {
   domains: DomainService
+  engines: EngineCatalog
   folders: Folders
   broadcast: Broadcast
   journal: Journal
@@ -47,6 +49,12 @@ export class FileService {
     })
   }
 
+  /** Before a machine boots: it gets the card that its guest's files need. */
+  async prepare(domain: Domain): Promise<void> {
+    if (!hasFiles(domain) || domain.record.spec.filesCard || !this.#needsCard(domain)) return
+    await this.parts.domains.store(domain, ({ spec }) => ({ spec: { ...spec, filesCard: true } }))
+  }
+
   /** A machine lives: its shares are served. */
   async attach(domain: Domain): Promise<void> {
     if (hasFiles(domain)) await this.refresh(domain)
@@ -56,6 +64,7 @@ export class FileService {
   async introduce(domain: Domain, run: GuestRun): Promise<void> {
     if (!hasFiles(domain)) return
     const { shares, registry } = domain.record.spec
+    if (this.#cardTrouble(domain) !== '') return
     const names = shares.filter(({ attached, mounted }) => attached && mounted).map(({ name }) => name)
     if (registry.served) names.push(REGISTRY_TREE)
     const mounted = this.#mounted.get(domain.id) ?? new Map<string, string>()
@@ -161,7 +170,7 @@ export class FileService {
       shareView(share, {
         engine: spec.engine,
         running: domain.run !== null,
-        trouble: this.#troubles.get(id)?.[share.id] ?? '',
+        trouble: this.#troubles.get(id)?.[share.id] || this.#cardTrouble(domain),
         mountedAt: this.#mounted.get(id)?.get(share.name) ?? '',
         keptBytes: (kept as Record<string, number>)[share.id] ?? 0,
         sealed: keyId !== '',
@@ -230,6 +239,15 @@ export class FileService {
           },
       doors: domain.run ? await this.#doors(domain, domain.run) : null,
     }
+  }
+
+  #cardTrouble(domain: Domain): string {
+    const lacks = domain.run !== null && this.#needsCard(domain) && domain.run.machine.filesCard === null
+    return lacks ? 'The machine has no card for files; it gets one when it is started anew.' : ''
+  }
+
+  #needsCard({ record }: Domain): boolean {
+    return this.parts.engines.get(record.spec.engine).capabilities.filesCard
   }
 
   /** What keeps nothing of the guest's can be had without the key. */

@@ -80,7 +80,7 @@ async function assemble(
   const execs = new ExecService(domains)
   const addresses = new AddressBook(storage)
   const networks = new NetworkService({ domains, addresses, broadcast, journal, spawnNetwork })
-  const files = new FileService({ domains, folders, broadcast, journal, keys, settings, spawnFiles })
+  const files = new FileService({ domains, engines, folders, broadcast, journal, keys, settings, spawnFiles })
   const policies = new PolicyService({ domains, addresses, networks, files, journal })
   const mirrors = new MirrorService({ storage, domains, networks, journal })
   const captures = new CaptureService({ storage, domains, folders, networks, journal })
@@ -91,7 +91,10 @@ async function assemble(
   }
   const remover = new Remover({ storage, folders, domains, engines, images, forget })
   const supervisor = new Supervisor({ domains, broadcast, journal, bootSnapshots, consoles, remover, networks, files })
-  const lifecycle = new Lifecycle({ domains, engines, images, bootSnapshots, folders, journal, tasks }, supervisor)
+  const lifecycle = new Lifecycle(
+    { domains, engines, images, bootSnapshots, files, folders, journal, tasks },
+    supervisor,
+  )
   const snapshots = new SnapshotService({ storage, domains, engines, files, folders, journal, tasks, lifecycle })
   const clones = new CloneService({ domains, engines, files, folders, images, journal, snapshots, tasks })
   const disks = new DiskService({ domains, engines, folders, images, journal, tasks })

@@ -7,6 +7,7 @@ import { replayConsole, replayConsoleLines } from './console-tail'
 import type { BootSnapshots } from './boot-snapshots'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
+import type { FileService } from './files'
 import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
@@ -21,6 +22,7 @@ export interface StartParts {
   images: ImageService
   bootSnapshots: BootSnapshots
   folders: Folders
+  files: FileService
   journal: Journal
   tasks: TaskService
 }
@@ -93,6 +95,7 @@ export class Starter {
   async #boot(domain: Domain, cold: boolean, context: TaskContext): Promise<string> {
     const { engines, images, bootSnapshots, domains } = this.parts
     const image = images.get(domain.record.spec.imageId)
+    await this.parts.files.prepare(domain)
     const place = await bootSnapshots.place(domain, image, engines.get(domain.record.spec.engine))
     const instantly = !cold && place !== null && (await bootSnapshots.exists(place))
     if (instantly) {

@@ -24,6 +24,7 @@ export const SMALL: CapabilitiesView = {
 export const WHOLE: CapabilitiesView = {
   ...SMALL,
   linkedClone: true,
+  filesCard: true,
   powerButton: true,
   agentPort: true,
   balloon: true,

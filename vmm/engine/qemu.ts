@@ -31,6 +31,7 @@ export class QemuEngine implements Engine {
     diskSnapshot: true,
     instantStart: true,
     linkedClone: true,
+    filesCard: true,
     powerButton: true,
     agentPort: true,
     balloon: true,

@@ -65,7 +65,8 @@ export class FilesHost implements FilesCalls {
       const incoming = `${overlay}.incoming`
       await rm(incoming, { recursive: true, force: true })
       mkdirSync(path.dirname(overlay), { recursive: true, mode: 0o700 })
-      const found = await OverlayProvider.restore(path.join(folder, id), incoming)
+      const found = existsSync(path.join(folder, id))
+      if (found) await OverlayProvider.restore(path.join(folder, id), incoming)
       await rm(overlay, { recursive: true, force: true })
       if (found) await rename(incoming, overlay)
     }

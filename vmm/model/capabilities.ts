@@ -23,6 +23,8 @@ export interface EngineCapabilities {
   diskLimits: boolean
   /** Growing a disk that has content. */
   growDisk: boolean
+  /** Guests reach their files over a network card for nothing else, which a machine has from its start or not at all. */
+  filesCard: boolean
   /** Machines go on when Vivarium ends, and are found again. */
   outlivesMain: boolean
   mostCpus: number
@@ -49,6 +51,7 @@ export const NO_CAPABILITIES: Readonly<EngineCapabilities> = {
   balloon: false,
   diskLimits: false,
   growDisk: false,
+  filesCard: false,
   outlivesMain: false,
   mostCpus: 1,
   mostMemoryMiB: 0,
