@@ -53,6 +53,11 @@ export class DomainFiles {
   readonly #doors: DomainDoors
   #group: IoGate | null = null
   #registry: DomainRegistry | null = null
+  /** All shares side by side. */
+  readonly #root = new RootProvider()
+  /** What a guest attaches, by name: its shares under their rules, and its registry. */
+  readonly #seen = new Map<string, { tree: Provider; provider: Provider }>()
+  readonly #chains = new Map<string, Gate>()
   /** One change after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -79,10 +84,12 @@ export class DomainFiles {
   configure(config: DomainFilesConfig, group: IoGate | null): Promise<ShareTroubles> {
     return this.#inTurn(async () => {
       this.#group = group
+      this.#chains.clear()
       this.#setRates(config)
       const troubles = await this.#openShares(config)
       await this.#openRegistry(config)
       this.#rules.set(config.rules, config.once.files)
+      this.#show()
       await this.#doors.set(config.doors)
       return troubles
     })
@@ -222,22 +229,38 @@ export class DomainFiles {
     await tree.close()
   }
 
-  /** What a guest attaches by name; all of its shares side by side without one. */
+  /** What a guest attaches by name; everything side by side for '' or '/'. */
   #attached(aname: string): Provider {
-    if (aname === '') {
-      const names = [...this.#trees.values()].map(({ config }) => config.name)
-      return new RootProvider(names.map((name) => [name, this.#ruled(name)] as const))
+    if (aname === '' || aname === '/') return this.#root
+    const seen = this.#seen.get(aname)
+    if (seen) return seen.provider
+    throw new FileError('ENOENT', `no share ${aname}`)
+  }
+
+  /** What the guest has open of a tree that stays, stays open. */
+  #show(): void {
+    const trees = new Map<string, Provider>()
+    for (const { config, provider } of this.#trees.values()) trees.set(config.name, provider)
+    for (const [name, { tree }] of this.#seen) if (trees.get(name) !== tree) this.#seen.delete(name)
+    for (const [name, tree] of trees) {
+      if (this.#seen.has(name)) continue
+      this.#seen.set(name, { tree, provider: new RuledProvider(tree, { share: name, book: this.#rules }) })
     }
-    return this.#ruled(aname)
+    this.#root.set([...this.#seen].map(([name, { provider }]) => [name, provider] as const))
   }
 
-  #ruled(name: string): Provider {
-    const tree = this.#byName(name)
-    if (!tree) throw new FileError('ENOENT', `no share ${name}`)
-    return new RuledProvider(tree.provider, { share: name, book: this.#rules })
-  }
-
+  /** The budgets of a device, as they are when something passes. */
   #gate(device: string): Gate {
+    return {
+      pass: (kind, bytes, signal) => {
+        const chain = this.#chains.get(device) ?? this.#newChain(device)
+        this.#chains.set(device, chain)
+        return chain.pass(kind, bytes, signal)
+      },
+    }
+  }
+
+  #newChain(device: string): Gate {
     const own = this.#gates.get(device)
     return new GateChain([own, this.#all, this.#group].filter((gate) => gate !== null && gate !== undefined))
   }

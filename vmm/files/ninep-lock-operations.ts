@@ -21,24 +21,25 @@ export function lock(state: NinepState, request: Request<'Tlock'>, waiting: numb
   if (fid.flags === null || fid.kind === MODE.link) throw new FileError('EBADF')
   const range = rangeOf(state, fid, request)
   const { locks } = state.options
-  const scope = state.lockScope(fid)
+  const { scope, ino } = state.lockPlace(fid)
   const reply = (status: number) => encode('Rlock', request.tag, { status })
   if (request.type === LOCK.none) {
-    locks.release(scope, fid.ino, range.owner, range.start, range.end)
+    locks.release(scope, ino, range.owner, range.start, range.end)
     return reply(STATUS.success)
   }
   fid.locked = true
-  const taken = locks.try(scope, fid.ino, range)
+  const taken = locks.try(scope, ino, range)
   if (taken === null) throw new FileError('ENOLCK')
   if (taken) return reply(STATUS.success)
   if ((request.flags & BLOCK) === 0 || waiting >= WAITS_MOST) return reply(STATUS.blocked)
-  return (answer) => locks.wait(scope, fid.ino, range, () => answer(reply(STATUS.success)))
+  return (answer) => locks.wait(scope, ino, range, () => answer(reply(STATUS.success)))
 }
 
 /** Tells a lock that would be in the way, or that there is none. */
 export function testLock(state: NinepState, request: Request<'Tgetlock'>): Buffer {
   const fid = state.fids.get(request.fid)
-  const found = state.options.locks.conflict(state.lockScope(fid), fid.ino, rangeOf(state, fid, request))
+  const { scope, ino } = state.lockPlace(fid)
+  const found = state.options.locks.conflict(scope, ino, rangeOf(state, fid, request))
   const { tag, start, length, processId, clientId } = request
   if (found === undefined) return encode('Rgetlock', tag, { type: LOCK.none, start, length, processId, clientId })
   return encode('Rgetlock', tag, {

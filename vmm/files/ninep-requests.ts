@@ -70,7 +70,7 @@ export function gatePass(state: NinepState, request: WorkRequest): Promise<void>
   const { gate: kind } = WAYS[request.message]
   if (kind === null || !('fid' in request)) return null
   const fid = state.fids.find(request.fid)
-  const gate = fid?.attachment.gate
+  const gate = fid && state.gateOf(fid)
   if (!fid || !gate) return null
   return gate.pass(kind, file.bytesMoved(state, fid, request))
 }

@@ -46,7 +46,8 @@ export function saveFids(state: NinepState): Pick<SavedSession, 'fids' | 'locks'
   for (const [number, fid] of state.fids.entries()) {
     fids.push(saveFid(number, fid))
     if (!fid.locked) continue
-    for (const held of state.options.locks.heldThrough(state.lockScope(fid), fid.ino, fid)) {
+    const { scope, ino } = state.lockPlace(fid)
+    for (const held of state.options.locks.heldThrough(scope, ino, fid)) {
       const { write, start, end, processId, clientId } = held
       locks.push({ fid: number, write, start, end: end === Infinity ? null : end, processId, clientId })
     }
@@ -103,14 +104,16 @@ function reopened(fid: Fid, flags: number): boolean {
   return orGone(() => (openFid(fid, flags & ~OPEN_FLAG.truncate), true)) ?? false
 }
 
-function restoreLock({ id, fids, options, lockScope }: NinepState, saved: SavedLock): void {
+function restoreLock(state: NinepState, saved: SavedLock): void {
+  const { id, fids, options } = state
   const fid = fids.get(saved.fid)
   if (fid.node === null) return
   const { write, start, processId, clientId } = saved
   const end = saved.end ?? Infinity
   const owner = lockOwner(id, clientId, processId)
   fid.locked = true
-  options.locks.try(lockScope(fid), fid.ino, { write, start, end, owner, processId, clientId, through: fid })
+  const { scope, ino } = state.lockPlace(fid)
+  options.locks.try(scope, ino, { write, start, end, owner, processId, clientId, through: fid })
 }
 
 function orGone<T>(work: () => T): T | null {

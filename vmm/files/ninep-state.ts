@@ -2,7 +2,9 @@ import type { Gate } from '../throttle/gate'
 import { setXattr } from './ninep-set-xattr'
 import { FidTable, type Fid } from './ninep-fids'
 import type { LockTable } from './ninep-locks'
+import { FileError } from './file-error'
 import type { Provider } from './provider'
+import { RootProvider } from './provider-root'
 
 export const MSIZE_LEAST = 4096
 /** 512 KiB of data and what is around them. */
@@ -31,15 +33,36 @@ export class NinepState {
 
   constructor(readonly options: NinepOptions) {}
 
-  readonly lockScope = ({ provider, attachment }: Fid): object => {
-    return this.options.lockScope?.(provider, attachment.aname) ?? provider
+  /** What the fid's file is to the lock table: the same for all views of its tree. */
+  lockPlace(fid: Fid): { scope: object; ino: number } {
+    const { aname, provider, ino } = this.#place(fid)
+    return { scope: this.options.lockScope?.(provider, aname) ?? provider, ino }
+  }
+
+  /** What holds the rate of the fid's tree. */
+  gateOf(fid: Fid): Gate | null {
+    const { provider, aname, gate } = fid.attachment
+    if (!(provider instanceof RootProvider)) return gate
+    const place = this.#place(fid).aname
+    return place === aname ? gate : (this.options.gate?.(place) ?? null)
+  }
+
+  /** Where the fid's file lies, also when its tree was attached with others side by side. */
+  #place({ attachment, node, ino }: Fid): { aname: string; provider: Provider; ino: number } {
+    const { provider, aname } = attachment
+    if (provider === null) throw new FileError('ESTALE')
+    const inside = provider instanceof RootProvider && node ? provider.treeOf(node, ino) : null
+    return inside ? { aname: inside.name, provider: inside.provider, ino: inside.ino } : { aname, provider, ino }
   }
 
   /** Ends the fid and all that hangs on it: an open file, locks and the wish for them. */
   close(number: number): void {
     const fid = this.fids.remove(number)
     for (const end of [...fid.lockWaits]) end()
-    if (fid.locked) this.options.locks.releaseThrough(this.lockScope(fid), fid.ino, fid)
+    if (fid.locked) {
+      const { scope, ino } = this.lockPlace(fid)
+      this.options.locks.releaseThrough(scope, ino, fid)
+    }
     fid.release()
   }
 

@@ -39,13 +39,26 @@ export class RootProvider implements Provider {
   readonly #top = {}
   readonly #trees = new Map<FileName, Tree>()
 
-  /** At most 63 trees. */
-  constructor(trees: Iterable<readonly [FileName, Provider]>) {
-    let index = 0
-    for (const [name, provider] of trees) {
-      this.#trees.set(name, { name, provider, index: ++index, nodes: new Map() })
+  constructor(trees: Iterable<readonly [FileName, Provider]> = []) {
+    this.set(trees)
+  }
+
+  /** Shows these trees, at most 63; a tree that was shown before under its name stays as it is. */
+  set(trees: Iterable<readonly [FileName, Provider]>): void {
+    const wanted = new Map(trees)
+    if (wanted.size >= TREES_MOST) throw new RangeError('a folder of too many trees')
+    for (const [name, { provider }] of this.#trees) if (wanted.get(name) !== provider) this.#trees.delete(name)
+    for (const [name, provider] of wanted) {
+      if (this.#trees.has(name)) continue
+      this.#trees.set(name, { name, provider, index: this.#freeIndex(), nodes: new Map() })
     }
-    if (index >= TREES_MOST) throw new RangeError('a folder of too many trees')
+  }
+
+  /** In which tree a node lies, and its file's number there; null for the folder of all trees. */
+  treeOf(node: FileNode, ino: number): { name: FileName; provider: Provider; ino: number } | null {
+    if (node === this.#top) return null
+    const { tree } = within(node)
+    return { name: tree.name, provider: tree.provider, ino: Math.floor(ino / TREES_MOST) }
   }
 
   root(): FileNode {
@@ -239,6 +252,13 @@ export class RootProvider implements Provider {
     const made = new Within(tree, node)
     tree.nodes.set(node, { within: made, held: 1 })
     return made
+  }
+
+  #freeIndex(): number {
+    const taken = new Set([...this.#trees.values()].map(({ index }) => index))
+    let index = 1
+    while (taken.has(index)) index++
+    return index
   }
 
   #below(node: FileNode): Within {

@@ -117,16 +117,20 @@ for card in /sys/class/net/eth*; do
 done > /dev/null 2>&1
 `
 
+/** Where all trees lie side by side in a guest with virtio's 9P. */
+const SHARES_FOLDER = '/run/vivarium'
+
 /**
  * shares mount NAME POINT CACHE, or unmount POINT: a tree of the file server, over the card for files where there is
- * one and over virtio's own 9P elsewhere. What was mounted there before is let go of, also when its server is gone.
+ * one and over virtio's own 9P elsewhere. That can be mounted once only, so it is with all trees side by side, of which
+ * each is seen at its point. What was mounted there before is let go of, also when its server is gone.
  */
 const SHARES = `#!/bin/sh
 set -e
 leave() { while umount -l "$1" 2> /dev/null; do :; done; }
 case $1 in
   mount)
-    from=${SHARE_TAG} way=virtio,msize=${SHARE_MSIZE.virtio}
+    from=
     for card in /sys/class/net/eth*; do
       [ -e $card ] && read -r mac < $card/address && [ $mac = ${FILES_CARD.guestMac} ] || continue
       name=\${card##*/}
@@ -137,7 +141,15 @@ case $1 in
     done
     leave "$3"
     mkdir -p "$3"
-    mount -t 9p -o "trans=$way,version=9p2000.L,access=client,cache=$4,aname=$2" $from "$3"
+    if [ -n "$from" ]; then
+      mount -t 9p -o "trans=$way,version=9p2000.L,access=client,cache=$4,aname=$2" $from "$3"
+    else
+      [ -d ${SHARES_FOLDER}/. ] && grep -q ' ${SHARES_FOLDER} 9p ' /proc/mounts || {
+        mkdir -p ${SHARES_FOLDER}
+        mount -t 9p -o trans=virtio,msize=${SHARE_MSIZE.virtio},version=9p2000.L,access=client,cache=$4,aname=/ ${SHARE_TAG} ${SHARES_FOLDER}
+      }
+      mount --bind "${SHARES_FOLDER}/$2" "$3"
+    fi
     ;;
   unmount) leave "$2" ;;
 esac
