@@ -1,6 +1,5 @@
 import type { OnceView } from '../contract'
 import type { FILE_CALLS } from '../contract/file-calls'
-import { explainFile } from '../../vmm/files/file-rules-explain'
 import { VmmError } from '../../vmm/model/errors'
 import { parseOrRefuse } from '../../vmm/model/domain'
 import { FileRuleSchema } from '../../vmm/model/policy-files'
@@ -60,14 +59,13 @@ export function makeFileHandlers(parts: FileHandlerParts): Pick<Handlers, keyof 
       await parts.journal.info(id, 'policy.once-forgotten', `${domain.name}: what was allowed once is over.`)
       return await files.setOnce(domain, { files: [], registry: [] })
     },
-    'files.explain': ({ id, policy, share, path }) => {
+    'files.explain': ({ id, share, path }) => {
       const { spec } = domains.get(id).record
       const found = spec.shares.find(({ name }) => name === share)
       if (!found) {
         throw new VmmError('not-found', `There is no share called ${share}.`, { hint: 'Choose one of its shares.' })
       }
-      const { rules } = (policy ?? spec.policy).files
-      return explainFile(rules, { share, mode: found.mode, path, once: files.once(id).files })
+      throw new VmmError('unsupported', `Rules for files are not enforced yet: ${path} is as the share is.`)
     },
     'files.hostFolders': ({ path }) => hostFolders(path),
     'keys.get': () => keys.view(),

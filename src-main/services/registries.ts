@@ -119,9 +119,9 @@ export class RegistryService {
       domainId: id,
       work: async () => {
         try {
-          return as === 'changes'
-            ? await this.#importChanges(domain, file, key)
-            : await this.#importHives(domain, file, key, title)
+          if (as === 'hive') return await this.#importHives(domain, file, key, title)
+          await this.#importChanges(domain, file, key)
+          return undefined
         } finally {
           if ('uploadId' in source) await this.parts.uploads.discard(source.uploadId)
         }
@@ -148,7 +148,7 @@ export class RegistryService {
     if (domain.record.spec.registry.prefixes.length > 0) this.parts.files.publishRegistry(domain.id)
   }
 
-  async #importChanges(domain: Domain, file: string, key: string): Promise<undefined> {
+  async #importChanges(domain: Domain, file: string, key: string): Promise<void> {
     const count = await this.ask(domain.id, 'importChanges', file, key)
     await this.parts.journal.info(
       domain.id,
@@ -156,7 +156,6 @@ export class RegistryService {
       `${count} entries were read into the registry of ${domain.name}.`,
     )
     this.parts.files.publishRegistry(domain.id)
-    return undefined
   }
 
   async #importHives(domain: Domain, file: string, key: string, name: string): Promise<string | undefined> {

@@ -31,7 +31,7 @@ describe.each<[EngineId, string]>([
     id = await startDomain(vivarium.call, 'One', { engine })
   })
   afterAll(async () => {
-    await vivarium?.close()
+    if (!missing) await vivarium.close()
     await endMachines(path.join(folder, 'data'))
   })
 

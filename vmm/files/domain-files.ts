@@ -25,11 +25,11 @@ import type { Provider } from './provider'
 import { DomainRegistry } from '../registry/domain-registry'
 import type { RegistryCalls } from '../registry/registry-calls'
 import type { Registry } from '../registry/registry-tree'
+import type { RegistryNote } from '../registry/ruled-registry'
+import { REGISTRY_TREE } from '../model/share'
 import { readPrefix, writePrefix } from './wine-folder'
 import { RootProvider } from './provider-root'
 import { keptBytes, openShare, sameTree, type ShareTree } from './share-tree'
-import { RuleBook } from './rule-book'
-import { RuledProvider } from './provider-ruled'
 import { applyChanges, bothSides, discardChanges, listChanges, type ChangesWork } from './share-changes'
 
 interface DomainFilesParts {
@@ -49,7 +49,6 @@ export class DomainFiles {
   readonly #trees = new Map<string, ShareTree>()
   readonly #gates = new Map<string, IoGate>()
   readonly #all: IoGate
-  readonly #rules: RuleBook
   readonly #doors: DomainDoors
   #group: IoGate | null = null
   #registry: DomainRegistry | null = null
@@ -58,6 +57,8 @@ export class DomainFiles {
   /** What a guest attaches, by name: its shares under their rules, and its registry. */
   readonly #seen = new Map<string, { tree: Provider; provider: Provider }>()
   readonly #chains = new Map<string, Gate>()
+  /** Names of the rules for the registry, in their order. */
+  #registryRules: readonly string[] = []
   /** One change after the other. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -66,12 +67,6 @@ export class DomainFiles {
     private readonly parts: DomainFilesParts,
   ) {
     this.#all = new IoGate(parts.clock, NO_RATES)
-    this.#rules = new RuleBook({
-      clock: parts.clock,
-      tree: (share) => this.#byName(share)?.provider ?? null,
-      report: ({ action, ...report }) =>
-        parts.notes.add({ ...report, domainId, kind: 'file', action: action === 'log' ? 'log' : 'deny' }),
-    })
     this.#doors = new DomainDoors({
       clock: parts.clock,
       locks: parts.locks,
@@ -85,11 +80,11 @@ export class DomainFiles {
     return this.#inTurn(async () => {
       this.#group = group
       this.#chains.clear()
+      this.#registryRules = config.registryRules.map(({ name }) => name)
       this.#setRates(config)
       const troubles = await this.#openShares(config)
       await this.#openRegistry(config)
-      this.#rules.set(config.rules, config.once.files)
-      this.#show()
+      this.#show(config)
       await this.#doors.set(config.doors)
       return troubles
     })
@@ -99,7 +94,6 @@ export class DomainFiles {
     return this.#inTurn(async () => {
       await this.#doors.set(null)
       for (const id of [...this.#trees.keys()]) await this.#closeShare(id)
-      this.#rules.close()
       await this.#registry?.close()
       this.#registry = null
     })
@@ -175,7 +169,10 @@ export class DomainFiles {
   }
 
   async #openRegistry({ registry, key }: DomainFilesConfig): Promise<void> {
-    if (registry && this.#registry) return this.#registry.stand(registry)
+    if (registry && this.#registry) {
+      this.#registry.stand(registry)
+      return
+    }
     await this.#registry?.close()
     this.#registry =
       registry &&
@@ -238,15 +235,35 @@ export class DomainFiles {
   }
 
   /** What the guest has open of a tree that stays, stays open. */
-  #show(): void {
+  #show({ registry, registryRules, once }: DomainFilesConfig): void {
     const trees = new Map<string, Provider>()
     for (const { config, provider } of this.#trees.values()) trees.set(config.name, provider)
+    if (registry?.served && this.#registry) {
+      trees.set(
+        REGISTRY_TREE,
+        this.#registry.tree(registryRules, once.registry, (noted) => this.#noteKey(noted)),
+      )
+    }
     for (const [name, { tree }] of this.#seen) if (trees.get(name) !== tree) this.#seen.delete(name)
     for (const [name, tree] of trees) {
       if (this.#seen.has(name)) continue
-      this.#seen.set(name, { tree, provider: new RuledProvider(tree, { share: name, book: this.#rules }) })
+      this.#seen.set(name, { tree, provider: tree })
     }
     this.#root.set([...this.#seen].map(([name, { provider }]) => [name, provider] as const))
+  }
+
+  #noteKey({ use, path, verdict, refused }: RegistryNote): void {
+    const { domainId } = this
+    const { rule } = verdict
+    const noted = { domainId, kind: 'registry', share: '', path, operation: use, count: 1 } as const
+    if (refused) this.parts.notes.add({ ...noted, action: 'deny', rule, index: this.#placeOf(rule) })
+    for (const name of verdict.logged)
+      this.parts.notes.add({ ...noted, action: 'log', rule: name, index: this.#placeOf(name) })
+  }
+
+  /** Of a rule for the registry, in the policy. */
+  #placeOf(rule: string): number {
+    return this.#registryRules.indexOf(rule)
   }
 
   /** The budgets of a device, as they are when something passes. */

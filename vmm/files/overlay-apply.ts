@@ -110,6 +110,28 @@ function applyOne(overlay: ChangedTree, path: string, target: Provider, force: b
   }
 }
 
+/** Whether the host has changed the same thing since the guest did, as far as that can be told. */
+export function conflictsWithHost({ tree }: ChangedTree, path: string): boolean {
+  const host = tree.lower.provider
+  const place = placeOf(tree, path)
+  const node = place && tree.child(place.folder, place.name)
+  const change = place && changeOf(tree, place, node, path)
+  if (!change) return false
+  const names = path.split('/')
+  const name = names.pop() ?? ''
+  try {
+    const folder = walk(host, names)
+    try {
+      return conflictOf(host, folder, name, change, node) !== ''
+    } finally {
+      host.drop(folder)
+    }
+  } catch (error) {
+    if (error instanceof FileError) return false // the host has no such folder: nothing is in the way
+    throw error
+  }
+}
+
 function refusalOf({ own }: OverlayNode): string {
   const mode = own?.mode ?? 0
   const kind = mode & MODE.kind

@@ -2,7 +2,7 @@ import { HostFolderProvider } from './host-folder'
 import { FileError } from './file-error'
 import type { ChangesOutcome, FileChange, FileChanges, FileSides } from './files-protocol'
 import type { OverlayProvider } from './overlay'
-import type { ChangeOutcome } from './overlay-apply'
+import { conflictsWithHost, type ChangeOutcome } from './overlay-apply'
 import type { OverlayChange } from './overlay-changes'
 
 /** Refusals that are told one by one. */
@@ -41,7 +41,7 @@ function viewOf(overlay: OverlayProvider, change: OverlayChange): FileChange {
     bytesBefore: before,
     bytesAfter: after,
     from: from === '' ? '' : `/${from}`,
-    conflict: overlay.conflicts(path),
+    conflict: conflictsWithHost(overlay, path),
   }
 }
 

@@ -26,8 +26,8 @@ export function openShare(config: ShareConfig, key: Uint8Array | null, trees: Ho
   if (mode === 'copy-on-write') {
     const overlay = openOverlay(config, key)
     const close = async () => {
-      await overlay.flush()
       overlay.close()
+      await overlay.ended()
     }
     return { config, provider: overlay, overlay, close }
   }

@@ -10,7 +10,7 @@ const FILE_MOST = 512 * 1024 * 1024
 export function readPrefix(share: Provider, at: string): WineFiles {
   return withFolder(share, at, (folder) => {
     const files = WINE_FILES.map((name) => [name, readFile(share, folder, name)])
-    return Object.fromEntries(files) as unknown as WineFiles
+    return Object.fromEntries(files) as Record<(typeof WINE_FILES)[number], Uint8Array>
   })
 }
 

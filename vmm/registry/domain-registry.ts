@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { VmmError } from '../model/errors'
 import type { RegistryRule } from '../model/policy-registry'
 import type { WinePrefix } from '../model/registry'
+import type { Provider } from '../files/provider'
 import { StoreKey } from '../sealed/store-key'
 import { BaseHives } from './base-hives'
 import { msOfStamp } from './hive'
@@ -22,7 +23,8 @@ import type {
 import { importChanges } from './registry-import'
 import { readRegistryFile, writeBranch, writeDiff } from './registry-files'
 import { RegistryRules, type RegistryVerdict } from './registry-rules'
-import { RuledRegistry } from './ruled-registry'
+import { RegistryProvider } from './registry-provider'
+import { RuledRegistry, type RegistryNote } from './ruled-registry'
 import { RegistrySearch } from './registry-search'
 import { RegistryStore, type RegistryBase } from './registry-store'
 import { Registry } from './registry-tree'
@@ -49,6 +51,7 @@ export class DomainRegistry implements RegistryCalls {
   readonly #bases: BaseHives
   readonly #key: StoreKey
   readonly #searches = new Map<string, RegistrySearch>()
+  #tree: { registry: Registry; ruled: RuledRegistry; provider: Provider } | null = null
 
   constructor(
     config: RegistryConfig,
@@ -65,6 +68,22 @@ export class DomainRegistry implements RegistryCalls {
 
   get registry(): Registry {
     return this.store.registry
+  }
+
+  /**
+   * The registry as a tree of files, as rules let a guest see it; another one whenever what it shows is. Rules that are
+   * told later hold at once.
+   */
+  tree(rules: readonly RegistryRule[], once: readonly RegistryRule[], note: (note: RegistryNote) => void): Provider {
+    const compiled = new RegistryRules(rules, once)
+    if (this.#tree?.registry === this.registry) {
+      this.#tree.ruled.setRules(compiled)
+      return this.#tree.provider
+    }
+    const ruled = new RuledRegistry(this.registry, compiled, note)
+    const provider = new RegistryProvider(ruled, () => this.store.commit())
+    this.#tree = { registry: this.registry, ruled, provider }
+    return provider
   }
 
   /** Other base hives below the domain's changes, which stay as far as they still say anything. */
