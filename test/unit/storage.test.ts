@@ -73,7 +73,9 @@ describe('migrations', () => {
       ['s1', null, null],
       ['s2', 's1', null],
     ])
-    expect(await storage.domains.list()).toMatchObject([{ ok: true, record: { spec: { ...spec, ...PLAIN_HARDWARE } } }])
+    const record = { spec: { ...spec, ...PLAIN_HARDWARE }, keyId: '' }
+    expect(await storage.domains.list()).toMatchObject([{ ok: true, record }])
+    expect(await storage.hives.list()).toEqual([])
   })
 
   test('a newer version is refused with the next step, and left as it is', async () => {
@@ -100,9 +102,9 @@ describe('migrations', () => {
 
 describe('the schema', () => {
   test.each([
-    ["INSERT INTO domains VALUES ('a', '{}', 'm', 'off', '', '', NULL, 'no', 1, NULL)", 'INTEGER'],
-    ["INSERT INTO domains VALUES ('a', '{}', 'm', 'off', '', '', NULL, 0, 'now', NULL)", 'INTEGER'],
-    ["INSERT INTO domains VALUES ('a', '{}', NULL, 'off', '', '', NULL, 0, 1, NULL)", 'NOT NULL'],
+    ["INSERT INTO domains VALUES ('a', '{}', 'm', 'off', '', '', NULL, 'no', 1, NULL, '')", 'INTEGER'],
+    ["INSERT INTO domains VALUES ('a', '{}', 'm', 'off', '', '', NULL, 0, 'now', NULL, '')", 'INTEGER'],
+    ["INSERT INTO domains VALUES ('a', '{}', NULL, 'off', '', '', NULL, 0, 1, NULL, '')", 'NOT NULL'],
     ["INSERT INTO settings VALUES ('theme', x'00')", 'TEXT'],
     ["INSERT INTO audit VALUES (NULL, 'then', NULL, 'e', 'info', '')", 'INTEGER'],
     ["INSERT INTO tasks VALUES ('a', 'k', 't', NULL, 'done', 0.5, NULL, NULL, '')", 'INTEGER'],

@@ -36,7 +36,7 @@ export type SealedRing = v.InferOutput<typeof SealedRing>
 export const SealedRingSchema = SealedRing
 
 export function newKeyRing(): KeyRing {
-  const key = randomBytes(KEY_BYTES)
+  const key = new Uint8Array(randomBytes(KEY_BYTES))
   const id = keyId(key)
   return { current: id, keys: new Map([[id, key]]) }
 }
