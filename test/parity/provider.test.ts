@@ -1,4 +1,6 @@
+import { HostFolderProvider } from '../../vmm/files/host-folder'
 import { MemoryProvider } from '../../vmm/files/provider-memory'
+import { rule, ruledTree } from '../support/ruled-trees'
 import { openOverlay } from '../support/overlay-trees'
 import { tryProvider } from '../support/provider-trial'
 import { temporaryFolder } from '../support/temporary-folder'
@@ -15,4 +17,28 @@ tryProvider({
     for (const name of names) overlay.unlink(overlay.root(), name, true)
     return overlay
   },
+})
+
+const ON_HOST = {
+  devices: 'no devices are made on the host',
+  owners: 'new files belong to whom Vivarium runs as',
+  xattrs: 'extended attributes of the host are not shown',
+  nanoseconds: 'times are set as the host takes them',
+  anyLinks: 'links that lead out are not made on the host',
+  setUserId: 'nothing that runs as its owner is made on the host',
+}
+const hostFolder = (writable: boolean) => new HostFolderProvider({ folder: temporaryFolder(), writable })
+tryProvider({ name: 'a tree in memory under no rules', make: () => ruledTree(new MemoryProvider()).ruled })
+tryProvider({
+  name: 'a folder of the host under no rules',
+  make: () => ruledTree(hostFolder(true)).ruled,
+  lacks: ON_HOST,
+})
+tryProvider({
+  name: 'an overlay over a folder of the host under no rules',
+  make: () => ruledTree(openOverlay(temporaryFolder(), hostFolder(false))).ruled,
+})
+tryProvider({
+  name: 'a tree in memory under rules for something else',
+  make: () => ruledTree(new MemoryProvider(), [rule('secrets', 'hide', ['/secret/**', '/other/*.key'])]).ruled,
 })

@@ -10,15 +10,25 @@ export function tryDescriptions({ withTree, needs, title }: Tools): void {
     'modes and times are kept',
     withTree((tree, root) => {
       const file = tree.createFile(root, 'a', CREATION)
-      tree.change(file, { mode: 0o4711, accessed: { sec: 1, nsec: 0 }, modified: { sec: 1_000_000_000, nsec: 0 } })
+      tree.change(file, { mode: 0o711, accessed: { sec: 1, nsec: 0 }, modified: { sec: 1_000_000_000, nsec: 0 } })
 
       expect(tree.attributes(file)).toMatchObject({
-        mode: MODE.file | 0o4711,
+        mode: MODE.file | 0o711,
         accessed: { sec: 1, nsec: 0 },
         modified: { sec: 1_000_000_000, nsec: 0 },
       })
       tree.change(file, { modified: 'now' })
       expect(tree.attributes(file).modified.sec).toBeGreaterThan(1_600_000_000)
+    }),
+  )
+
+  needs('setUserId')(
+    title('a program runs as its owner', 'setUserId'),
+    withTree((tree, root) => {
+      const file = tree.createFile(root, 'a', CREATION)
+      tree.change(file, { mode: 0o4711 })
+
+      expect(tree.attributes(file).mode).toBe(MODE.file | 0o4711)
     }),
   )
 

@@ -14,7 +14,7 @@ export interface ProviderTrial {
   /** What it cannot do, and why; those tests are skipped with the reason. */
   lacks?: Partial<Record<Lack, string>>
 }
-type Lack = 'devices' | 'owners' | 'xattrs' | 'anyNames' | 'nanoseconds' | 'hardLinks'
+type Lack = 'devices' | 'owners' | 'xattrs' | 'anyNames' | 'nanoseconds' | 'hardLinks' | 'anyLinks' | 'setUserId'
 
 /** What the parts of the body share. */
 export interface Tools {
@@ -174,8 +174,8 @@ export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
       }),
     )
 
-    test(
-      'a link tells where it leads, whatever that is',
+    needs('anyLinks')(
+      title('a link tells where it leads, whatever that is', 'anyLinks'),
       withTree((tree, root) => {
         for (const target of ['/etc/passwd', '../../..', 'nowhere', 'x'.repeat(1000)]) {
           const link = tree.createLink(root, 'l', target, { ...CREATION, mode: 0o777 })
