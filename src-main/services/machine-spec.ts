@@ -65,9 +65,10 @@ export function diskOf(domain: Domain, id: string, { folders, images }: SpecPart
   const image = images.find(further ? further.imageId : spec.imageId)
   const file = image?.files.find(({ role }) => role === 'disk')
   const layer = layerFile(stateFiles(folders.domain(domain.id)), id)
-  if (!image || !file) return mib > 0 ? { id, base: null, baseBytes: 0, bytes: mib * MIB, layer } : null
+  const served = null
+  if (!image || !file) return mib > 0 ? { id, base: null, baseBytes: 0, bytes: mib * MIB, layer, served } : null
   const bytes = Math.max(file.bytes - (file.bytes % SECTOR), mib * MIB)
-  return { id, base: path.join(folders.image(image.id), file.name), baseBytes: file.bytes, bytes, layer }
+  return { id, base: path.join(folders.image(image.id), file.name), baseBytes: file.bytes, bytes, layer, served }
 }
 
 /** The file of a CD image. */

@@ -12,7 +12,14 @@ import { guestOf, PLAIN_PC, shell, type Guest } from './machines'
 import { testStarter } from './starter'
 
 export const MIB = 1024 * 1024
-export const emptyDisk = (layer: string): DiskSpec => ({ id: 'disk', base: null, baseBytes: 0, bytes: MIB, layer })
+export const emptyDisk = (layer: string): DiskSpec => ({
+  id: 'disk',
+  base: null,
+  baseBytes: 0,
+  bytes: MIB,
+  layer,
+  served: null,
+})
 
 /** One engine with a guest that has booted, and the state in which it then was. */
 export class EngineTrial {

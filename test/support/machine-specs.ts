@@ -7,7 +7,7 @@ const MIB = 1024 * 1024
 /** An empty disk of one MiB with its layer in `folder`. */
 export function diskSpec(folder: string, change: Partial<DiskSpec> = {}): DiskSpec {
   const id = change.id ?? 'disk'
-  return { id, base: null, baseBytes: 0, bytes: MIB, layer: join(folder, `${id}.layer`), ...change }
+  return { id, base: null, baseBytes: 0, bytes: MIB, layer: join(folder, `${id}.layer`), served: null, ...change }
 }
 
 /** A machine with little memory that boots from its disk, of which there is none. */

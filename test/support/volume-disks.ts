@@ -13,7 +13,7 @@ export function newVolumeStore(folder: string, master: Uint8Array | null = MASTE
 
 /** A disk whose record lies in `folder`. */
 export function volumeDisk(folder: string, id: string, more: Partial<DiskSpec> = {}): DiskSpec {
-  return { id, base: null, baseBytes: 0, bytes: 160 * 1024, layer: join(folder, `${id}.layer`), ...more }
+  return { id, base: null, baseBytes: 0, bytes: 160 * 1024, layer: join(folder, `${id}.layer`), served: null, ...more }
 }
 
 /** All that a disk holds that is not in use. */

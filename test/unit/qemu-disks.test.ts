@@ -53,7 +53,7 @@ async function standing(spec: MachineSpec) {
 }
 
 function disksOf(spec: MachineSpec): QemuDisks {
-  const live = spec.disks.map(({ id, layer }) => ({ id, layer, backend: backendOf(id, spec) }))
+  const live = spec.disks.map(({ id, layer }) => ({ id, layer, backend: backendOf(id, spec), served: false }))
   return new QemuDisks(live, layers, spec.domainId)
 }
 

@@ -87,7 +87,14 @@ class World {
 
   #newDisk(bytes: number, base: string | null): DiskSpec {
     const id = `disk${++this.#names}`
-    return { id, base, baseBytes: base === null ? 0 : MIB, bytes, layer: join(this.folder, 'records', `${id}.layer`) }
+    return {
+      id,
+      base,
+      baseBytes: base === null ? 0 : MIB,
+      bytes,
+      layer: join(this.folder, 'records', `${id}.layer`),
+      served: null,
+    }
   }
 
   /** Does one thing that an engine may do; its name. */

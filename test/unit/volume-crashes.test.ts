@@ -23,7 +23,7 @@ async function buildWriter(folder: string): Promise<string> {
     build: {
       ssr: join(__dirname, '../support/volume-writer.ts'),
       outDir: folder,
-      rollupOptions: { output: { format: 'cjs', entryFileNames: 'writer.cjs' } },
+      rolldownOptions: { output: { format: 'cjs', entryFileNames: 'writer.cjs' } },
     },
   })
   return join(folder, 'writer.cjs')

@@ -22,7 +22,7 @@ export class LayeredDisk {
 
   /** Opens or makes the layer. `onFailure` hears of every write that the host refused. */
   constructor(
-    spec: Omit<DiskSpec, 'id'>,
+    spec: Omit<DiskSpec, 'id' | 'served'>,
     private readonly onFailure: (error: Error) => void,
   ) {
     this.byteLength = spec.bytes

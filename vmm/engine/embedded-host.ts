@@ -3,7 +3,7 @@ import type { V86 as Emulator, V86Options } from 'v86'
 import type { Counters } from '../model/counters'
 import { VmmError, type Failure } from '../model/errors'
 import type { SavedState } from './machine'
-import type { MachineSpec } from './machine-spec'
+import type { DiskSpec, MachineSpec } from './machine-spec'
 import { CpuTap } from './embedded-cpu'
 import { LayeredDisk } from './embedded-disk'
 import { copyLayer } from './embedded-layers'
@@ -18,6 +18,7 @@ import { readState, writeState } from './embedded-state'
 import { EmbeddedScreen } from './embedded-screen'
 import { SerialBatch } from './embedded-serial'
 import { EmbeddedViewers } from './embedded-viewers'
+import { EmbeddedVolume } from './embedded-volume'
 
 const COUNTERS_EVERY_MS = 1000
 const MIB = 1024 * 1024
@@ -50,7 +51,7 @@ export class EmbeddedHost {
   })
   readonly #ninep = new EmbeddedNinep({ nudge: () => this.#pacer.nudge() })
   #emulator: Emulator | null = null
-  #disk: LayeredDisk | null = null
+  #disk: LayeredDisk | EmbeddedVolume | null = null
   #medium: ReadOnlyMedium | null = null
   #startedAt = 0
   #paused = false
@@ -69,9 +70,7 @@ export class EmbeddedHost {
   async start(spec: MachineSpec, frameLinks: readonly string[], filesAddress: string): Promise<void> {
     const reading = spec.resumeFrom === null ? Promise.resolve(null) : readState(spec.resumeFrom)
     const [disk] = spec.disks
-    if (disk) {
-      this.#disk = new LayeredDisk(disk, (error) => this.#stall(error))
-    }
+    if (disk) this.#disk = await this.#openDisk(disk)
     this.#takeOverSteps()
     const [state, emulator] = await Promise.all([reading, this.#create(spec)])
     this.#emulator = emulator
@@ -119,9 +118,9 @@ export class EmbeddedHost {
     this.#pacer.hold('saving')
     try {
       await this.#ninep.drain() // v86 cannot save a device that waits
+      await this.#disk?.flush()
       state = await emulator.save_state()
-      this.#disk?.flush()
-      if (layerCopy !== null && this.#disk !== null) await copyLayer(this.#disk.layer, layerCopy)
+      await this.#copyDisk(layerCopy)
       if (moment) await this.#moment(seq)
     } finally {
       this.#pacer.release('saving')
@@ -134,8 +133,8 @@ export class EmbeddedHost {
     this.#running()
     this.#pacer.hold('saving')
     try {
-      this.#disk?.flush()
-      if (this.#disk && to !== null) await copyLayer(this.#disk.layer, to)
+      await this.#disk?.flush()
+      await this.#copyDisk(to)
       if (moment) await this.#moment(seq)
     } finally {
       this.#pacer.release('saving')
@@ -176,6 +175,20 @@ export class EmbeddedHost {
       hostBytes: process.memoryUsage.rss(),
       guestUsedBytes: this.#guestUsedBytes,
     }
+  }
+
+  async #openDisk(disk: DiskSpec): Promise<LayeredDisk | EmbeddedVolume> {
+    const failure = (error: Error) => this.#stall(error)
+    if (disk.served === null) return new LayeredDisk(disk, failure)
+    return await EmbeddedVolume.open(
+      { served: disk.served, id: disk.id },
+      { failure, nudge: () => this.#pacer.nudge() },
+    )
+  }
+
+  /** The layer of a disk that is served is copied by its server. */
+  async #copyDisk(to: string | null): Promise<void> {
+    if (to !== null && this.#disk instanceof LayeredDisk) await copyLayer(this.#disk.layer, to)
   }
 
   async #moment(seq: number): Promise<void> {

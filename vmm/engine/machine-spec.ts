@@ -27,6 +27,8 @@ export interface DiskSpec {
   bytes: number
   /** File of the domain's own layer, made when missing. */
   layer: string
+  /** Socket where it is served over NBD under its id, by somebody who keeps its layer; null for an engine to keep it. */
+  served: string | null
 }
 
 export interface CdSpec {

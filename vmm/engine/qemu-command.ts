@@ -14,7 +14,7 @@ export interface CommandParts {
   sandbox: boolean
   /** Names the machine to itself; see `machineUuid`. */
   uuid: string
-  /** How each of the spec's disks is opened, in their order. */
+  /** How each of the spec's disks is opened, in their order; of those that are served, nothing is looked at. */
   layers: readonly OpenLayer[]
   /** Code of the UEFI, for a machine that has it. */
   uefiCode: string | null

@@ -15,11 +15,15 @@ const BUILT_IN_PORTS: Record<ReturnType<typeof machineTypeOf>, readonly string[]
   microvm: [],
 }
 
+/** A server that is away may be so for this long. */
+const RECONNECT_SECONDS = 86_400
+
 /** Everything that the guest finds on its buses. */
 export function qemuDevices(spec: MachineSpec, layers: readonly OpenLayer[]): string[] {
   const ports = new Ports(spec)
-  const disks = spec.disks.flatMap(({ id }, index) => {
+  const disks = spec.disks.flatMap(({ id, served }, index) => {
     const layer = layers[index]
+    if (served !== null) return disk(spec, id, servedSource(served, id), ports, index === 0)
     return layer ? disk(spec, id, layerSource(layer, nodeOf(id)), ports, index === 0) : []
   })
   const drives = media(spec, ports)
@@ -50,6 +54,13 @@ function layerSource({ files, base }: OpenLayer, node: string): BlockSource {
     lowest,
   )
   return source ?? {}
+}
+
+/** A disk that somebody else keeps. A server that is away is waited for: the guest's requests are sent again. */
+function servedSource(socket: string, id: string): BlockSource {
+  const server = { type: 'unix', path: socket }
+  const from = { driver: 'nbd', server, export: id, 'reconnect-delay': RECONNECT_SECONDS }
+  return { 'node-name': nodeOf(id), discard: 'unmap', ...from }
 }
 
 function serialPorts(spec: MachineSpec): string[] {

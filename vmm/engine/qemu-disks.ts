@@ -13,6 +13,8 @@ export interface LiveDisk {
   layer: string
   /** QEMU's path of the part that throttles are set on. */
   backend: string
+  /** Whether somebody else keeps its layer. */
+  served: boolean
 }
 
 /** All disks of a machine share one budget. */
@@ -29,12 +31,16 @@ export class QemuDisks {
   ) {}
 
   get files(): string[] {
-    return this.disks.map((disk) => disk.layer)
+    return this.#own.map((disk) => disk.layer)
+  }
+
+  get #own(): LiveDisk[] {
+    return this.disks.filter(({ served }) => !served)
   }
 
   /** Moves the machine, which stands still, to new files on top of those that it writes to; `copies` get the old ones. */
   async copy(qmp: Qmp, copies: LayerCopies): Promise<void> {
-    const wanted = this.disks.filter((disk) => disk.id in copies)
+    const wanted = this.#own.filter((disk) => disk.id in copies)
     if (wanted.length === 0) return
     await this.settle(qmp)
     const nodes = await this.#activeNodes(qmp)
@@ -60,7 +66,7 @@ export class QemuDisks {
 
   /** Ends a move whose end was not seen: the machine tells which file it writes to. */
   async settle(qmp: Qmp): Promise<void> {
-    for (const disk of this.disks) {
+    for (const disk of this.#own) {
       const next = await this.layers.pending(disk.layer)
       if (next === null) continue
       // by its node's name: the name of a file with files below it is for QEMU to choose
@@ -81,6 +87,11 @@ export class QemuDisks {
   async resize(qmp: Qmp, id: string, bytes: number): Promise<void> {
     const disk = this.disks.find((each) => each.id === id)
     if (!disk) throw new VmmError('not-found', 'The running machine has no such disk.', { hint: 'It is not attached.' })
+    if (disk.served) {
+      throw new VmmError('unsupported', 'This disk cannot be made larger while the guest uses it.', {
+        hint: 'Shut the domain down first.',
+      })
+    }
     const nodes = await this.#activeNodes(qmp)
     await qmp.run('block_resize', { 'node-name': nodes.get(deviceOf(id)) ?? nodeOf(id), size: bytes })
     await this.layers.grown(disk.layer, bytes)

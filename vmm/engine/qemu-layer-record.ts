@@ -42,6 +42,9 @@ export interface OpenLayer {
   base: string | null
 }
 
+/** Of a disk that is not the engine's to open. */
+export const NO_LAYER: OpenLayer = { files: [], base: null }
+
 export const newId = (): string => randomBytes(16).toString('hex')
 
 /** The record of a disk that nobody has written to. */

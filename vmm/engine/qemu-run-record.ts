@@ -16,7 +16,9 @@ const RunRecord = v.object({
   nics: v.optional(v.number(), 0),
   /** Whether it has a card for its files. */
   filesCard: v.optional(v.boolean(), false),
-  disks: v.array(v.object({ id: v.string(), layer: v.string(), backend: v.string() })),
+  disks: v.array(
+    v.object({ id: v.string(), layer: v.string(), backend: v.string(), served: v.optional(v.boolean(), false) }),
+  ),
 })
 /** What a later main has to know of a machine to take it over. */
 export type RunRecord = Omit<v.InferOutput<typeof RunRecord>, 'disks'> & { disks: LiveDisk[] }

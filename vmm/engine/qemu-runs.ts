@@ -6,7 +6,7 @@ import type { MachineSpec } from './machine-spec'
 import { qemuCommand } from './qemu-command'
 import { QemuDisks } from './qemu-disks'
 import type { QemuHosts } from './qemu-host'
-import type { OpenLayer } from './qemu-layer-record'
+import { NO_LAYER, type OpenLayer } from './qemu-layer-record'
 import type { LayerStore } from './qemu-layers'
 import { QemuLink } from './qemu-link'
 import { QemuMachine } from './qemu-machine'
@@ -59,7 +59,9 @@ export class QemuRuns {
         screen: hasScreen(spec),
         nics: spec.nics.length,
         filesCard: spec.filesCard,
-        disks: spec.disks.map(({ id, layer }) => ({ id, layer, backend: backendOf(id, spec) })),
+        disks: spec.disks.map(({ id, layer, served }) => {
+          return { id, layer, backend: backendOf(id, spec), served: served !== null }
+        }),
       }
       await writeRunRecord(folder, record)
       return await this.#bringUp(spec, record, process, folder, signal)
@@ -85,7 +87,7 @@ export class QemuRuns {
       if (UNBORN.includes(status)) throw new VmmError('engine', 'It had not finished starting.')
       if (status === 'internal-error') throw await this.#failedAccelerator(record)
       await this.layers.adopt(
-        record.disks.map((disk) => disk.layer),
+        record.disks.filter(({ served }) => !served).map(({ layer }) => layer),
         domainId,
       )
       const machine = await this.#machine(domainId, record, process, link, folder, true)
@@ -187,13 +189,15 @@ export class QemuRuns {
 
   async #openLayers(spec: MachineSpec): Promise<OpenLayer[]> {
     const opened: OpenLayer[] = []
-    for (const disk of spec.disks) opened.push(await this.layers.open(disk, spec.domainId))
+    for (const disk of spec.disks) {
+      opened.push(disk.served === null ? await this.layers.open(disk, spec.domainId) : NO_LAYER)
+    }
     return opened
   }
 }
 
 function layersOf(spec: MachineSpec): string[] {
-  return spec.disks.map((disk) => disk.layer)
+  return spec.disks.filter(({ served }) => served === null).map(({ layer }) => layer)
 }
 
 async function lastWordsIn(folder: string): Promise<string> {

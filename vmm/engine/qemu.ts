@@ -12,6 +12,7 @@ import { qemuCommand } from './qemu-command'
 import { withHolder } from './qemu-file-holder'
 import { QemuHosts } from './qemu-host'
 import { LayerContent } from './qemu-layer-content'
+import { NO_LAYER } from './qemu-layer-record'
 import { LayerStore } from './qemu-layers'
 import type { QemuMachine } from './qemu-machine'
 import { machineUuid } from './qemu-process'
@@ -121,7 +122,9 @@ export class QemuEngine implements Engine {
       sandbox,
       accelerator: await this.#hosts.choose(spec.accelerator),
       uuid: machineUuid(spec.domainId),
-      layers: await Promise.all(spec.disks.map((disk) => this.#content.opened(disk))),
+      layers: await Promise.all(
+        spec.disks.map((disk) => (disk.served === null ? this.#content.opened(disk) : NO_LAYER)),
+      ),
       uefiCode: spec.firmware === 'uefi' ? await uefiCode() : null,
     })
   }
@@ -150,7 +153,7 @@ export class QemuEngine implements Engine {
 
   /** Of a disk that a machine did not close, the structure is looked at before it is written to again. */
   async #requireSound(disk: DiskSpec): Promise<void> {
-    if (!(await this.#content.isUnclean(disk.layer))) return
+    if (disk.served !== null || !(await this.#content.isUnclean(disk.layer))) return
     const { damage, repairable } = await this.#content.check(disk)
     if (!damage) return
     throw new VmmError('damaged', `The disk '${disk.id}' of the domain is damaged: ${damage}`, {
