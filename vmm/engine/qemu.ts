@@ -123,7 +123,7 @@ export class QemuEngine implements Engine {
       accelerator: await this.#hosts.choose(spec.accelerator),
       uuid: machineUuid(spec.domainId),
       layers: await Promise.all(
-        spec.disks.map((disk) => (disk.served === null ? this.#content.opened(disk) : NO_LAYER)),
+        spec.disks.map(async (disk) => (disk.served === null ? await this.#content.opened(disk) : NO_LAYER)),
       ),
       uefiCode: spec.firmware === 'uefi' ? await uefiCode() : null,
     })
