@@ -3,6 +3,7 @@ import type { FILE_CALLS } from '../contract/file-calls'
 import { VmmError } from '../../vmm/model/errors'
 import { parseOrRefuse } from '../../vmm/model/domain'
 import { FileRuleSchema } from '../../vmm/model/policy-files'
+import { explainFile } from '../../vmm/files/file-rules-explain'
 import { RegistryRuleSchema } from '../../vmm/model/policy-registry'
 import type { Handlers } from './call-handlers'
 import type { DomainService } from './domains'
@@ -65,7 +66,8 @@ export function makeFileHandlers(parts: FileHandlerParts): Pick<Handlers, keyof 
       if (!found) {
         throw new VmmError('not-found', `There is no share called ${share}.`, { hint: 'Choose one of its shares.' })
       }
-      throw new VmmError('unsupported', `Rules for files are not enforced yet: ${path} is as the share is.`)
+      const once = files.once(id).files
+      return explainFile(spec.policy.files.rules, { share, mode: found.mode, path, once })
     },
     'files.hostFolders': ({ path }) => hostFolders(path),
     'keys.get': () => keys.view(),

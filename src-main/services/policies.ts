@@ -53,12 +53,6 @@ export class PolicyService {
 
   /** Refuses, with the path, what names a domain or a group that there is not. */
   requireEnforceable(policy: SandboxPolicy, ownName = ''): void {
-    if (policy.files.rules.length > 0) {
-      throw new VmmError('unsupported', 'Rules for files are not enforced yet, so that none is taken.', {
-        hint: 'Remove them from the policy.',
-        context: { path: 'files.rules' },
-      })
-    }
     const [missing] = missingPeers(policy, this.#names(ownName))
     if (!missing) return
     const { path, message } = missing

@@ -6,7 +6,7 @@ import type { Clock } from '../net/clock'
 import type { Gate } from '../throttle/gate'
 import { GateChain, IoGate } from '../throttle/io-gate'
 import type { AccessNotes } from './access-notes'
-import { FileError } from './file-error'
+import { AttachedTrees } from './attached-trees'
 import { DomainDoors } from './domain-doors'
 import type { HostTrees } from './host-trees'
 import type { LockTable } from './ninep-locks'
@@ -28,7 +28,6 @@ import type { Registry } from '../registry/registry-tree'
 import type { RegistryNote } from '../registry/ruled-registry'
 import { REGISTRY_TREE } from '../model/share'
 import { readPrefix, writePrefix } from './wine-folder'
-import { RootProvider } from './provider-root'
 import { keptBytes, openShare, sameTree, type ShareTree } from './share-tree'
 import { applyChanges, bothSides, discardChanges, listChanges, type ChangesWork } from './share-changes'
 
@@ -52,10 +51,7 @@ export class DomainFiles {
   readonly #doors: DomainDoors
   #group: IoGate | null = null
   #registry: DomainRegistry | null = null
-  /** All shares side by side. */
-  readonly #root = new RootProvider()
-  /** What a guest attaches, by name: its shares under their rules, and its registry. */
-  readonly #seen = new Map<string, { tree: Provider; provider: Provider }>()
+  readonly #attached: AttachedTrees
   readonly #chains = new Map<string, Gate>()
   /** Names of the rules for the registry, in their order. */
   #registryRules: readonly string[] = []
@@ -67,10 +63,11 @@ export class DomainFiles {
     private readonly parts: DomainFilesParts,
   ) {
     this.#all = new IoGate(parts.clock, NO_RATES)
+    this.#attached = new AttachedTrees(domainId, parts)
     this.#doors = new DomainDoors({
       clock: parts.clock,
       locks: parts.locks,
-      tree: (aname) => this.#attached(aname),
+      tree: (aname) => this.#attached.get(aname),
       gate: (aname) => this.#gate(`share:${aname}`),
       lockScope: (aname, provider) => this.#byName(aname)?.provider ?? provider,
     })
@@ -96,6 +93,7 @@ export class DomainFiles {
       for (const id of [...this.#trees.keys()]) await this.#closeShare(id)
       await this.#registry?.close()
       this.#registry = null
+      this.#attached.close()
     })
   }
 
@@ -226,30 +224,15 @@ export class DomainFiles {
     await tree.close()
   }
 
-  /** What a guest attaches by name; everything side by side for '' or '/'. */
-  #attached(aname: string): Provider {
-    if (aname === '' || aname === '/') return this.#root
-    const seen = this.#seen.get(aname)
-    if (seen) return seen.provider
-    throw new FileError('ENOENT', `no share ${aname}`)
-  }
-
-  /** What the guest has open of a tree that stays, stays open. */
-  #show({ registry, registryRules, once }: DomainFilesConfig): void {
-    const trees = new Map<string, Provider>()
-    for (const { config, provider } of this.#trees.values()) trees.set(config.name, provider)
+  #show({ rules, registry, registryRules, once }: DomainFilesConfig): void {
+    const shares = new Map([...this.#trees.values()].map(({ config, provider }) => [config.name, provider]))
+    const others = new Map<string, Provider>()
     if (registry?.served && this.#registry) {
-      trees.set(
-        REGISTRY_TREE,
-        this.#registry.tree(registryRules, once.registry, (noted) => this.#noteKey(noted)),
-      )
+      const tree = this.#registry.tree(registryRules, once.registry, (noted) => this.#noteKey(noted))
+      others.set(REGISTRY_TREE, tree)
     }
-    for (const [name, { tree }] of this.#seen) if (trees.get(name) !== tree) this.#seen.delete(name)
-    for (const [name, tree] of trees) {
-      if (this.#seen.has(name)) continue
-      this.#seen.set(name, { tree, provider: tree })
-    }
-    this.#root.set([...this.#seen].map(([name, { provider }]) => [name, provider] as const))
+    this.#attached.rule(rules, once.files)
+    this.#attached.show(shares, others)
   }
 
   #noteKey({ use, path, verdict, refused }: RegistryNote): void {
