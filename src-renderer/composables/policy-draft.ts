@@ -1,49 +1,65 @@
 import * as v from 'valibot'
 import {
   DIRECTIONS,
+  FileRuleSchema,
   NetworkRuleSchema,
   parsePeer,
   PROTOCOLS,
+  RegistryRuleSchema,
   type DenialView,
+  type FileRule,
   type NetworkRule,
   type NicLimit,
+  type RegistryRule,
   type SandboxPolicy,
 } from '../../src-main/contract'
 import { isLookup } from '../network-words'
 
 /** Rules and limits as they are edited. Nothing here changes what it is handed. */
 
+/** The sections of a policy that hold rules. */
+export const SECTIONS = ['network', 'files', 'registry'] as const
+export type Section = (typeof SECTIONS)[number]
+export interface RuleOf {
+  network: NetworkRule
+  files: FileRule
+  registry: RegistryRule
+}
+export type AnyRule = RuleOf[Section]
+
 /** A rule with a key that stays with it while it is renamed and moved. */
-export interface DraftRule {
+export interface DraftRule<Rule extends AnyRule = AnyRule> {
   key: number
-  rule: NetworkRule
+  rule: Rule
 }
 
-export interface Draft {
-  rules: readonly DraftRule[]
+export type Draft = { [S in Section]: readonly DraftRule<RuleOf[S]>[] } & {
   limits: readonly NicLimit[]
-  files: SandboxPolicy['files']
-  registry: SandboxPolicy['registry']
   io: SandboxPolicy['limits']['io']
 }
 
 /** Nothing is allowed, nothing limited. */
-export const EMPTY_DRAFT: Draft = { rules: [], limits: [], files: { rules: [] }, registry: { rules: [] }, io: [] }
+export const EMPTY_DRAFT: Draft = { network: [], files: [], registry: [], limits: [], io: [] }
 
 let lastKey = 0
-export const keyed = (rule: NetworkRule): DraftRule => ({ key: ++lastKey, rule })
+export const keyed = <Rule extends AnyRule>(rule: Rule): DraftRule<Rule> => ({ key: ++lastKey, rule })
 
-export function draftOf(policy: SandboxPolicy): Draft {
-  const { files, registry, limits } = policy
-  return { rules: policy.network.rules.map(keyed), limits: limits.network, files, registry, io: limits.io }
+export function draftOf({ network, files, registry, limits }: SandboxPolicy): Draft {
+  return {
+    network: network.rules.map(keyed),
+    files: files.rules.map(keyed),
+    registry: registry.rules.map(keyed),
+    limits: limits.network,
+    io: limits.io,
+  }
 }
 
-export function policyOf({ rules, limits, files, registry, io }: Draft): SandboxPolicy {
+export function policyOf({ network, files, registry, limits, io }: Draft): SandboxPolicy {
   return {
     version: 1,
-    network: { rules: rules.map(({ rule }) => rule) },
-    files,
-    registry,
+    network: { rules: network.map(({ rule }) => rule) },
+    files: { rules: files.map(({ rule }) => rule) },
+    registry: { rules: registry.map(({ rule }) => rule) },
     limits: { network: limits.filter(limitsSomething), io },
   }
 }
@@ -58,27 +74,50 @@ export function freeRuleName(stem: string, rules: readonly DraftRule[]): string 
   }
 }
 
-export function newRule(rules: readonly DraftRule[], given: Partial<NetworkRule> = {}): NetworkRule {
-  return {
-    name: freeRuleName(given.name ?? 'New rule', rules),
-    action: given.action ?? 'allow',
-    direction: given.direction ?? 'out',
-    protocol: given.protocol ?? 'any',
-    peers: given.peers ?? ['any'],
-    ports: given.ports ?? [],
-    upBits: given.upBits ?? 0,
-    downBits: given.downBits ?? 0,
-    burstBytes: given.burstBytes ?? 0,
-  }
+/** What a rule of each section says before anybody has said anything. */
+const USUAL: { [S in Section]: RuleOf[S] } = {
+  network: {
+    name: 'New rule',
+    action: 'allow',
+    direction: 'out',
+    protocol: 'any',
+    peers: ['any'],
+    ports: [],
+    upBits: 0,
+    downBits: 0,
+    burstBytes: 0,
+  },
+  files: {
+    name: 'New rule',
+    action: 'read-only',
+    shares: [],
+    paths: ['**'],
+    ignoreCase: false,
+    to: '',
+    bytes: 0,
+    files: 0,
+  },
+  registry: { name: 'New rule', action: 'read-only', keys: ['HKLM\\**'], to: '' },
 }
 
-export const inserted = (rules: readonly DraftRule[], at: number, rule: DraftRule): DraftRule[] =>
-  rules.toSpliced(at, 0, rule)
+export function newRuleOf<S extends Section>(
+  section: S,
+  rules: readonly DraftRule[],
+  given: Partial<RuleOf[S]> = {},
+): RuleOf[S] {
+  const rule: RuleOf[S] = { ...USUAL[section], ...given }
+  return { ...rule, name: freeRuleName(rule.name, rules) }
+}
+
+export const newRule = (rules: readonly DraftRule[], given: Partial<NetworkRule> = {}): NetworkRule =>
+  newRuleOf('network', rules, given)
+
+export const inserted = <Rule>(rules: readonly Rule[], at: number, rule: Rule): Rule[] => rules.toSpliced(at, 0, rule)
 
 /** The rules with the one at `from` at `to`; as they were when there is no such place. */
-export function moved(rules: readonly DraftRule[], from: number, to: number): readonly DraftRule[] {
+export function moved<Rule>(rules: readonly Rule[], from: number, to: number): readonly Rule[] {
   const rule = rules[from]
-  if (!rule || to < 0 || to >= rules.length) return rules
+  if (rule === undefined || to < 0 || to >= rules.length) return rules
   return inserted(rules.toSpliced(from, 1), to, rule)
 }
 
@@ -95,24 +134,28 @@ export function limitsSomething({ nic: _nic, ...rest }: NicLimit): boolean {
   return Object.values(rest).some((value) => value > 0)
 }
 
-export type RuleFaults = Partial<Record<keyof NetworkRule, string>>
+/** What is wrong, by the field of a rule. */
+export type RuleFaults = Partial<Record<string, string>>
 
-/** What is wrong with each field of a rule among the others, in the schema's own words. */
-export function ruleFaults({ key, rule }: DraftRule, rules: readonly DraftRule[]): RuleFaults {
-  const result = v.safeParse(NetworkRuleSchema, rule)
+const RULE_SCHEMAS = { network: NetworkRuleSchema, files: FileRuleSchema, registry: RegistryRuleSchema } as const
+
+/** What is wrong with each field of a rule among the others of its section, in the schema's own words. */
+export function ruleFaults(section: Section, { key, rule }: DraftRule, rules: readonly DraftRule[]): RuleFaults {
+  const result = v.safeParse(RULE_SCHEMAS[section], rule)
   const faults: RuleFaults = {}
   for (const issue of result.issues ?? []) {
-    const field = issue.path?.[0]?.key as keyof NetworkRule | undefined
-    if (field) faults[field] ??= issue.message
+    const field = issue.path?.[0]?.key
+    if (typeof field === 'string') faults[field] ??= issue.message
   }
   const twin = rules.some((other) => other.key !== key && other.rule.name === rule.name)
   return twin ? { ...faults, name: 'Another rule has this name.' } : faults
 }
 
 /** Which part of a policy a path such as 'network.rules.2.peers.0' names. */
-export function placeOf(path: string): { rule: number; field: string } | { limit: number } | null {
-  const [, rule, field] = /^network\.rules\.(\d+)(?:\.(\w+))?/.exec(path) ?? []
-  if (rule !== undefined) return { rule: Number(rule), field: field ?? '' }
+export function placeOf(path: string): { section: Section; rule: number; field: string } | { limit: number } | null {
+  const [, name, rule, field] = /^(\w+)\.rules\.(\d+)(?:\.(\w+))?/.exec(path) ?? []
+  const section = SECTIONS.find((known) => known === name)
+  if (section && rule !== undefined) return { section, rule: Number(rule), field: field ?? '' }
   const [, limit] = /^limits\.network\.(\d+)/.exec(path) ?? []
   return limit === undefined ? null : { limit: Number(limit) }
 }

@@ -1,7 +1,7 @@
-import { computed, reactive, shallowRef, watch } from 'vue'
-import type { ExplanationView, FailureView, SandboxPolicy } from '../../src-main/contract'
-import { failureOf } from '../failure'
+import { computed, reactive } from 'vue'
+import type { SandboxPolicy } from '../../src-main/contract'
 import { useApp } from '../stores/app'
+import { useAsking } from './useAsking'
 
 interface Question {
   direction: 'out' | 'in'
@@ -11,44 +11,37 @@ interface Question {
   port: number
 }
 
-/** What would happen to a connection by a policy, which need not be stored; asked again when the policy changes. */
+/** What would happen to a connection by a policy. */
 export function useExplain(id: string, policy: () => SandboxPolicy | null) {
   const app = useApp()
   const question = reactive<Question>({ direction: 'out', protocol: 'tcp', target: '', port: 443 })
-  const answer = shallowRef<ExplanationView | null>(null)
-  const failure = shallowRef<FailureView | null>(null)
-  let asked = 0
-
   const hasPort = computed(() => question.protocol !== 'icmp')
 
-  async function ask(): Promise<void> {
-    const number = ++asked
-    const given = policy()
+  const asking = useAsking(question, policy, (given) => {
     const target = question.target.trim()
-    if (!target || !given) return
     const port = hasPort.value ? question.port : 0
-    try {
-      const told = await app.call('policy.explain', { id, policy: given, ...question, target, port })
-      if (number !== asked) return
-      answer.value = told
-      failure.value = null
-    } catch (thrown) {
-      if (number !== asked) return
-      answer.value = null
-      failure.value = failureOf(thrown)
-    }
-  }
-
-  /** What was answered is about another question now. */
-  function forget(): void {
-    asked += 1
-    answer.value = null
-    failure.value = null
-  }
-  watch(() => ({ ...question }), forget)
-  watch(policy, () => {
-    if (answer.value || failure.value) void ask()
+    return target ? app.call('policy.explain', { id, policy: given, ...question, target, port }) : null
   })
+  return { ...asking, hasPort }
+}
 
-  return { question, hasPort, answer, failure, ask, forget }
+/** What would happen to a path of a share, by a policy. */
+export function useExplainFile(id: string, policy: () => SandboxPolicy | null) {
+  const app = useApp()
+  const question = reactive({ share: '', path: '' })
+  return useAsking(question, policy, (given) => {
+    const { share, path } = question
+    if (!share || !path.trim()) return null
+    return app.call('files.explain', { id, policy: given, share, path: path.startsWith('/') ? path : `/${path}` })
+  })
+}
+
+/** What would happen to a key of the registry, by a policy. */
+export function useExplainKey(id: string, policy: () => SandboxPolicy | null) {
+  const app = useApp()
+  const question = reactive({ key: '' })
+  return useAsking(question, policy, (given) => {
+    const key = question.key.trim()
+    return key ? app.call('registry.explain', { id, policy: given, key }) : null
+  })
 }

@@ -4,7 +4,6 @@ import {
   RULES_MOST,
   SandboxPolicySchema,
   type FailureView,
-  type NetworkRule,
   type NicLimit,
   type PolicyCheckView,
   type PolicyView,
@@ -21,12 +20,16 @@ import {
   keyed,
   limitOf,
   moved,
-  newRule,
+  newRuleOf,
   placeOf,
   policyOf,
   ruleFaults,
+  SECTIONS,
   withLimit,
+  type AnyRule,
   type Draft,
+  type DraftRule,
+  type Section,
 } from './policy-draft'
 
 const CHECK_AFTER_MS = 250
@@ -39,7 +42,11 @@ interface Step {
   what: string
   /** Steps in a row with the same are one; '' for one of its own. */
   field: string
+  /** Where it was done. */
+  section: Section
 }
+
+const SECTION_NOUNS: Record<Section, string> = { network: 'Network rule', files: 'File rule', registry: 'Registry rule' }
 
 /** The policy of a domain as it is edited, as rules or as text, with what is wrong with it. */
 export function usePolicyDraft(id: string) {
@@ -48,7 +55,9 @@ export function usePolicyDraft(id: string) {
   const stored = shallowRef<PolicyView | null>(null)
   const failure = shallowRef<FailureView | null>(null)
   const draft = shallowRef<Draft>(EMPTY_DRAFT)
-  const chosenKey = ref(0)
+  /** The section whose rules are edited now. */
+  const section = ref<Section>('network')
+  const chosenKeys = ref<Record<Section, number>>({ network: 0, files: 0, registry: 0 })
   const past = shallowRef<Step[]>([])
   const asText = ref(false)
   const text = ref('')
@@ -56,9 +65,9 @@ export function usePolicyDraft(id: string) {
   const checking = ref(false)
   const saving = ref(false)
 
-  const rules = computed(() => draft.value.rules)
+  const rules = computed<readonly DraftRule[]>(() => draft.value[section.value])
   const limits = computed(() => draft.value.limits)
-  const chosen = computed(() => rules.value.findIndex(({ key }) => key === chosenKey.value))
+  const chosen = computed(() => rules.value.findIndex(({ key }) => key === chosenKeys.value[section.value]))
   const policy = computed(() => policyOf(draft.value))
   const storedText = computed(() => (stored.value ? policyText(stored.value.policy) : ''))
   const changed = computed(() => {
@@ -66,11 +75,21 @@ export function usePolicyDraft(id: string) {
     return asText.value ? text.value !== storedText.value : policyText(policy.value) !== storedText.value
   })
   /** What is wrong, by the rule's key. */
-  const faults = computed(() => new Map(rules.value.map((one) => [one.key, ruleFaults(one, rules.value)])))
+  const faults = computed(
+    () =>
+      new Map(
+        SECTIONS.flatMap((each) =>
+          draft.value[each].map((one) => [one.key, ruleFaults(each, one, draft.value[each])] as const),
+        ),
+      ),
+  )
   const formFault = computed(() => {
-    const at = rules.value.findIndex(({ key }) => Object.keys(faults.value.get(key) ?? {}).length > 0)
-    const one = rules.value[at]
-    if (one) return `Rule ${at + 1}: ${Object.values(faults.value.get(one.key) ?? {})[0]}`
+    for (const each of SECTIONS) {
+      const at = draft.value[each].findIndex(({ key }) => Object.keys(faults.value.get(key) ?? {}).length > 0)
+      const one = draft.value[each][at]
+      const noun = each === section.value ? 'Rule' : SECTION_NOUNS[each]
+      if (one) return `${noun} ${at + 1}: ${Object.values(faults.value.get(one.key) ?? {})[0]}`
+    }
     return faultOf(SandboxPolicySchema, policy.value)
   })
   /** Why it cannot be saved, or ''. */
@@ -86,7 +105,7 @@ export function usePolicyDraft(id: string) {
     check.value.warnings.filter(({ path }) => matches(path, rule)).map(({ message }) => message)
   const matches = (path: string, rule: number): boolean => {
     const place = placeOf(path)
-    return place !== null && 'rule' in place && place.rule === rule
+    return place !== null && 'rule' in place && place.section === section.value && place.rule === rule
   }
   const otherWarnings = computed(() => check.value.warnings.filter(({ path }) => !placeOf(path)))
 
@@ -111,13 +130,19 @@ export function usePolicyDraft(id: string) {
 
   function choose(index: number): void {
     const rule = rules.value[Math.min(index, rules.value.length - 1)]
-    if (rule) chosenKey.value = rule.key
+    if (rule) chosenKeys.value = { ...chosenKeys.value, [section.value]: rule.key }
+  }
+
+  /** Goes to the rules of a section, where the one that was chosen there is still chosen. */
+  function turnTo(next: Section): void {
+    section.value = next
+    if (chosen.value < 0) choose(0)
   }
 
   /** Keeps what was, for `undo`. Several changes of one field in a row are one step. */
   function step(what: string, next: Partial<Draft>, field = ''): void {
     const again = field !== '' && past.value.at(-1)?.field === field
-    if (!again) past.value = [...past.value, { draft: draft.value, what, field }].slice(-STEPS_KEPT)
+    if (!again) past.value = [...past.value, { draft: draft.value, what, field, section: section.value }].slice(-STEPS_KEPT)
     draft.value = { ...draft.value, ...next }
   }
 
@@ -127,27 +152,29 @@ export function usePolicyDraft(id: string) {
     const place = chosen.value
     past.value = past.value.slice(0, -1)
     draft.value = last.draft
+    section.value = last.section
     if (chosen.value < 0) choose(Math.max(0, place))
     notices.say(`Undone: ${last.what}`)
   }
 
-  function add(rule: NetworkRule = newRule(rules.value), at = rules.value.length, what = 'add'): void {
+  /** `rule` is one of the section that is edited. */
+  function add(rule: AnyRule = newRuleOf(section.value, rules.value), at = rules.value.length, what = 'add'): void {
     if (rules.value.length >= RULES_MOST) return
     const one = keyed(rule)
-    step(`${what} ${rule.name}`, { rules: inserted(rules.value, at, one) })
-    chosenKey.value = one.key
+    step(`${what} ${rule.name}`, { [section.value]: inserted(rules.value, at, one) })
+    chosenKeys.value = { ...chosenKeys.value, [section.value]: one.key }
   }
 
   function duplicate(): void {
     const one = rules.value[chosen.value]
-    if (one) add(newRule(rules.value, one.rule), chosen.value + 1, 'duplicate')
+    if (one) add(newRuleOf(section.value, rules.value, one.rule), chosen.value + 1, 'duplicate')
   }
 
   function remove(): void {
     const place = chosen.value
     const one = rules.value[place]
     if (!one) return
-    step(`delete ${one.rule.name}`, { rules: rules.value.toSpliced(place, 1) })
+    step(`delete ${one.rule.name}`, { [section.value]: rules.value.toSpliced(place, 1) })
     choose(place)
     notices.say(`${one.rule.name} deleted`)
   }
@@ -157,17 +184,17 @@ export function usePolicyDraft(id: string) {
     const next = moved(rules.value, place, place + by)
     if (next === rules.value) return
     const name = rules.value[place]?.rule.name ?? ''
-    step(`move ${name}`, { rules: next })
+    step(`move ${name}`, { [section.value]: next })
     notices.say(`${name} is now rule ${place + by + 1} of ${next.length}`)
   }
 
-  function change(patch: Partial<NetworkRule>): void {
+  function change(patch: Partial<AnyRule>): void {
     const place = chosen.value
     const one = rules.value[place]
     if (!one) return
-    const next = { ...one, rule: { ...one.rule, ...patch } }
+    const next = { ...one, rule: { ...one.rule, ...patch } as AnyRule }
     const field = `${one.key} ${Object.keys(patch).join()}`
-    step(`change ${one.rule.name}`, { rules: rules.value.with(place, next) }, field)
+    step(`change ${one.rule.name}`, { [section.value]: rules.value.with(place, next) }, field)
   }
 
   function limit(nic: number, patch: Partial<NicLimit>): void {
@@ -182,6 +209,7 @@ export function usePolicyDraft(id: string) {
     else if (!whole.value) return false
     else if (policyText(whole.value) !== policyText(policy.value)) {
       step('change as text', draftOf(whole.value))
+      chosenKeys.value = { network: 0, files: 0, registry: 0 }
       choose(0)
     }
     asText.value = wanted
@@ -223,6 +251,7 @@ export function usePolicyDraft(id: string) {
   return {
     stored,
     failure,
+    section,
     rules,
     limits,
     chosen,
@@ -238,6 +267,7 @@ export function usePolicyDraft(id: string) {
     otherWarnings,
     warningsOf,
     read,
+    turnTo,
     choose,
     undo,
     add,

@@ -72,7 +72,10 @@ export const useNetworkEvents = defineStore('network', () => {
 })
 
 /** The denials of both lists, newest first; of one that happened again, what `news` says. */
-export function mergeDenials(known: readonly DenialView[], news: readonly DenialView[]): DenialView[] {
+export function mergeDenials<Denial extends { seq: number; at: number }>(
+  known: readonly Denial[],
+  news: readonly Denial[],
+): Denial[] {
   const bySeq = new Map([...known, ...news].map((denial) => [denial.seq, denial]))
   return [...bySeq.values()].sort((a, b) => b.at - a.at || b.seq - a.seq).slice(0, KEPT_DENIALS)
 }

@@ -54,7 +54,7 @@ test('a policy is edited as rules and as text, and asked what would happen', asy
   await page.getByRole('button', { name: new RegExp(`^Line ${after}, column \\d+`) }).click()
   await text.fill(written.replace('Mirrors', 'Debian'))
   await page.getByText('One JSON document').waitFor()
-  await page.getByRole('tab', { name: 'Rules' }).click()
+  await page.getByRole('tab', { name: 'Network' }).click()
   expect(await form.getByLabel('Name').inputValue()).toBe('Debian')
   await page.getByRole('button', { name: 'Save' }).click()
   await expect

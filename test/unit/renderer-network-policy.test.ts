@@ -13,7 +13,7 @@ import { scriptedConnection } from '../support/scripted-connection'
 import { domainView } from '../support/views'
 
 const rule = (name: string, fields: Partial<NetworkRule> = {}): NetworkRule => ({ ...newRule([], fields), name })
-const policy = (...rules: NetworkRule[]): SandboxPolicy => policyOf({ ...EMPTY_DRAFT, rules: rules.map(keyed) })
+const policy = (...rules: NetworkRule[]): SandboxPolicy => policyOf({ ...EMPTY_DRAFT, network: rules.map(keyed) })
 const WEB = rule('Web', { protocol: 'tcp', peers: ['public'], ports: ['80', '443'], downBits: 2e7 })
 describe('the policy of a domain', () => {
   let scope: EffectScope

@@ -18,7 +18,7 @@ import {
 } from '../../src-renderer/composables/policy-draft'
 
 const rule = (name: string, fields: Partial<NetworkRule> = {}): NetworkRule => ({ ...newRule([], fields), name })
-const policy = (...rules: NetworkRule[]): SandboxPolicy => policyOf({ ...EMPTY_DRAFT, rules: rules.map(keyed) })
+const policy = (...rules: NetworkRule[]): SandboxPolicy => policyOf({ ...EMPTY_DRAFT, network: rules.map(keyed) })
 const WEB = rule('Web', { protocol: 'tcp', peers: ['public'], ports: ['80', '443'], downBits: 2e7 })
 const DENIAL: DenialView = {
   seq: 1,
@@ -52,19 +52,19 @@ describe('rules of a draft', () => {
 
   it('are told what is wrong with each field', () => {
     const wrong = keyed(rule('Web', { ports: ['443'], peers: ['not a peer'] }))
-    expect(ruleFaults(wrong, [wrong])).toMatchObject({ peers: expect.stringMatching(/A peer is/) })
+    expect(ruleFaults('network', wrong, [wrong])).toMatchObject({ peers: expect.stringMatching(/A peer is/) })
     const portless = keyed(rule('Ping', { protocol: 'icmp', ports: ['443'] }))
-    expect(ruleFaults(portless, [portless])).toEqual({ ports: expect.stringMatching(/Only tcp and udp/) })
+    expect(ruleFaults('network', portless, [portless])).toEqual({ ports: expect.stringMatching(/Only tcp and udp/) })
     const inwards = keyed(rule('In', { direction: 'in', peers: ['example.org'] }))
-    expect(ruleFaults(inwards, [inwards]).direction).toMatch(/direction is "out"/)
+    expect(ruleFaults('network', inwards, [inwards]).direction).toMatch(/direction is "out"/)
     const twins = [keyed(WEB), keyed(WEB)] as const
-    expect(ruleFaults(twins[0], twins)).toEqual({ name: 'Another rule has this name.' })
-    expect(ruleFaults(twins[0], [twins[0]])).toEqual({})
+    expect(ruleFaults('network', twins[0], twins)).toEqual({ name: 'Another rule has this name.' })
+    expect(ruleFaults('network', twins[0], [twins[0]])).toEqual({})
   })
 
   it('are found by the paths that main tells', () => {
-    expect(placeOf('network.rules.2.peers.0')).toEqual({ rule: 2, field: 'peers' })
-    expect(placeOf('network.rules.0')).toEqual({ rule: 0, field: '' })
+    expect(placeOf('network.rules.2.peers.0')).toEqual({ section: 'network', rule: 2, field: 'peers' })
+    expect(placeOf('network.rules.0')).toEqual({ section: 'network', rule: 0, field: '' })
     expect(placeOf('limits.network.1.upBits')).toEqual({ limit: 1 })
     expect([placeOf('version'), placeOf('')]).toEqual([null, null])
   })
