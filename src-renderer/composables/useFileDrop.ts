@@ -1,7 +1,10 @@
 import { onScopeDispose, ref, type Ref } from 'vue'
 
-/** Takes files dropped anywhere on the window. Answers whether some are being dragged over it now. */
-export function useFileDrop(take: (files: File[]) => void): Ref<boolean> {
+/**
+ * Takes files dropped anywhere on the window, and tells whether the first of them is a folder. Answers whether some are
+ * being dragged over it now.
+ */
+export function useFileDrop(take: (files: File[], folder: boolean) => void): Ref<boolean> {
   const over = ref(false)
   /** Entering a child fires before leaving its parent: only the balance tells. */
   let depth = 0
@@ -29,7 +32,8 @@ export function useFileDrop(take: (files: File[]) => void): Ref<boolean> {
     depth = 0
     over.value = false
     const files = [...(event.dataTransfer?.files ?? [])]
-    if (files.length > 0) take(files)
+    const folder = event.dataTransfer?.items[0]?.webkitGetAsEntry()?.isDirectory ?? false
+    if (files.length > 0) take(files, folder)
   }
 
   const handlers = [

@@ -1,6 +1,7 @@
 import { computed, shallowRef } from 'vue'
 import type { DenialView, DomainView, PolicyTemplateView, PolicyView } from '../../src-main/contract'
 import { useApp } from '../stores/app'
+import { useFileEvents } from '../stores/files'
 import { useNetworkEvents } from '../stores/network'
 import { useNotices } from '../stores/notices'
 import { useReading } from './useReading'
@@ -20,13 +21,14 @@ export function useTemplates() {
 export function usePolicy(domain: () => DomainView) {
   const app = useApp()
   const events = useNetworkEvents()
+  const fileEvents = useFileEvents()
   const notices = useNotices()
   const { templates } = useTemplates()
   const id = (): string => domain().id
 
   const reading = useReading<PolicyView>(
     () => app.call('policy.get', { id: id() }),
-    () => `${id()} ${domain().state} ${events.of(id()).changes.value}`,
+    () => `${id()} ${domain().state} ${events.of(id()).changes.value} ${fileEvents.of(id()).files.value}`,
   )
   const template = computed(() => templates.value.find((known) => known.id === reading.value.value?.template))
 
@@ -61,12 +63,16 @@ export function usePolicy(domain: () => DomainView) {
     notices.say('What was allowed once is forgotten')
   }
 
+  /** Puts another policy in place; says whether main took it. */
+  const store = (what: string, policy: PolicyView['policy']): Promise<boolean> => set(what, policy, id())
+
   return {
     view: reading.value,
     failure: reading.failure,
     refresh: reading.refresh,
     templates,
     template,
+    store,
     choose,
     allowOnce,
     forgetOnce,

@@ -1,5 +1,6 @@
 import { defineStore } from 'pinia'
 import { shallowRef } from 'vue'
+import type { FileChangeView } from '../../src-main/contract'
 
 export interface Question {
   title: string
@@ -8,6 +9,13 @@ export interface Question {
   action: string
   /** Nothing is lost by going ahead; it only wants a second look. */
   calm?: boolean
+}
+
+/** Changes of a guest that are to go into a folder of the host. */
+export interface ApplyQuestion {
+  share: string
+  folder: string
+  changes: readonly FileChangeView[]
 }
 
 export type OpenDialog =
@@ -25,6 +33,9 @@ export type OpenDialog =
   | { kind: 'mirror' }
   /** `segments` can be captured whole. */
   | { kind: 'capture'; segments: readonly string[] }
+  /** `folder` is '' when none was chosen yet. */
+  | { kind: 'share'; id: string; folder: string }
+  | { kind: 'apply'; question: ApplyQuestion; answer: (force: boolean | null) => void }
   | { kind: 'question'; question: Question; answer: (yes: boolean) => void }
 
 /** The one dialog that is open. */
@@ -41,6 +52,7 @@ export const useDialogs = defineStore('dialogs', () => {
     const closing = open.value
     open.value = null
     if (closing?.kind === 'question') closing.answer(false)
+    if (closing?.kind === 'apply') closing.answer(null)
   }
 
   /** Asks before something is lost. */
@@ -48,5 +60,11 @@ export const useDialogs = defineStore('dialogs', () => {
     return new Promise((answer) => show({ kind: 'question', question, answer }))
   }
 
-  return { open, show, close, ask }
+  /** Asks before changes go to the host: null for no, else whether to overwrite what has changed there too. */
+  async function askApply(question: ApplyQuestion): Promise<{ force: boolean } | null> {
+    const force = await new Promise<boolean | null>((answer) => show({ kind: 'apply', question, answer }))
+    return force === null ? null : { force }
+  }
+
+  return { open, show, close, ask, askApply }
 })

@@ -191,7 +191,7 @@ describe('denials', () => {
       topic: 'network',
       payload: { id: 'd', sample: null, denials: [denial({ seq: 2, at: 2000 })], changed: false },
     })
-    expect(list.value.map(({ seq }) => seq)).toEqual([2, 1])
+    expect(list.value.map(({ key }) => key)).toEqual(['network 2', 'network 1'])
     tell({ topic: 'network', payload: { id: 'other', sample: null, denials: [denial({ seq: 3 })], changed: false } })
     expect(list.value).toHaveLength(2)
   })
