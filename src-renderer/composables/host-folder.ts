@@ -38,6 +38,7 @@ export function shareNameFor(folder: string, taken: readonly string[]): string {
   const last = folder.split(isWindows(folder) ? /[\\/:]+/ : /\/+/).findLast(Boolean) ?? ''
   const plain = last
     .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
     .replace(/[^A-Za-z0-9_.-]+/g, '-')
     .replace(/^[^A-Za-z0-9]+|-+$/g, '')
   const stem = plain.slice(0, SHARE_NAME_LENGTH) || 'share'

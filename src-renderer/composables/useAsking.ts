@@ -38,7 +38,8 @@ export function useAsking<Question extends object, Answer>(
     answer.value = null
     failure.value = null
   }
-  watch(() => ({ ...question }), forget)
+  // at once, so that a question that is asked in the same moment is not forgotten
+  watch(() => ({ ...question }), forget, { flush: 'sync' })
   watch(policy, () => {
     if (answer.value || failure.value) void ask()
   })
