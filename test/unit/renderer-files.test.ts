@@ -269,7 +269,7 @@ describe('keys', () => {
     const keys = useKeys()
     expect(keys.view?.locked).toBe(true)
     answers['keys.unlock'] = ({ passphrase }) => {
-      if (passphrase !== 'the right one') throw new VmmError('refused', 'This is not the passphrase.')
+      if (passphrase !== 'the right one') throw new VmmError('denied', 'This is not the passphrase.')
       return keysView({ locked: false })
     }
     expect(await keys.unlock('a wrong one')).toMatchObject({ message: 'This is not the passphrase.' })
@@ -291,7 +291,7 @@ describe('keys', () => {
 
   it('that cannot be read leave the rest of the window as it is', async () => {
     answers['keys.get'] = () => {
-      throw new VmmError('failed', 'no keychain')
+      throw new VmmError('internal', 'no keychain')
     }
     tell(event({ id: '', changed: 'keys' }))
     await settle()
