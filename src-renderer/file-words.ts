@@ -1,4 +1,13 @@
-import type { FileAction, FileChangeView, FileRule, KeyProtection, RegistryAction, RegistryRule, ShareMode } from '../src-main/contract'
+import {
+  safeText,
+  type FileAction,
+  type FileChangeView,
+  type FileRule,
+  type KeyProtection,
+  type RegistryAction,
+  type RegistryRule,
+  type ShareMode,
+} from '../src-main/contract'
 import { plural, size } from './format'
 
 /** The words and sentences in which shares, their rules and their keys are told. */
@@ -65,7 +74,12 @@ export const CHANGE_WORDS: Record<FileChangeView['kind'], { word: string; mark: 
   changed: { word: 'changed', mark: 'C' },
   deleted: { word: 'deleted', mark: 'D' },
   attributes: { word: 'attributes changed', mark: 'P' },
+  renamed: { word: 'renamed', mark: 'R' },
 }
+
+/** 'changed', 'renamed from /a/b'. */
+export const changeSentence = ({ kind, from }: Pick<FileChangeView, 'kind' | 'from'>): string =>
+  from ? `${CHANGE_WORDS[kind].word} from ${safeText(from, 1000)}` : CHANGE_WORDS[kind].word
 
 /** '1.2 MiB → 3 MiB', or the one that is there. */
 export function sizeChange({ bytesBefore, bytesAfter }: Pick<FileChangeView, 'bytesBefore' | 'bytesAfter'>): string {

@@ -29,7 +29,7 @@ export type ChangeFilter = 'all' | FileChangeView['kind'] | 'conflict'
 /** Whether a change is among those asked for. */
 export const isAsked = (change: FileChangeView, text: string, filter: ChangeFilter): boolean =>
   (filter === 'all' || change.kind === filter || (filter === 'conflict' && change.conflict)) &&
-  change.path.toLowerCase().includes(text.trim().toLowerCase())
+  [change.path, change.from].some((path) => path.toLowerCase().includes(text.trim().toLowerCase()))
 
 export function growChanges(changes: readonly FileChangeView[]): ChangeNode[] {
   const top: ChangeNode = { id: '', path: '', name: '', change: null, children: [] }
@@ -97,13 +97,14 @@ export function chosenOf(node: ChangeNode, chosen: ReadonlySet<string>): 'all' |
   return count === 0 ? 'none' : count === keys.length ? 'all' : 'some'
 }
 
-/** The chosen changes, and the new folders that they lie in: these have to be made first. */
+/** The chosen changes, and the new and renamed folders that they lie in: these have to be there first. */
 export function withNewFolders(changes: readonly FileChangeView[], chosen: ReadonlySet<string>): FileChangeView[] {
   const paths = changes.filter(({ key }) => chosen.has(key)).map(({ path }) => path)
   const above = new Set(
     paths.flatMap((path) => path.split('/').map((_, index, parts) => parts.slice(0, index).join('/'))),
   )
   return changes.filter(
-    ({ key, path, kind, type }) => chosen.has(key) || (kind === 'added' && type === 'folder' && above.has(path)),
+    ({ key, path, kind, type }) =>
+      chosen.has(key) || ((kind === 'added' || kind === 'renamed') && type === 'folder' && above.has(path)),
   )
 }

@@ -75,22 +75,23 @@ export function useChanges(domain: () => DomainView, share: () => ShareView) {
   /** Shows both sides of a changed file. */
   async function look(change: FileChangeView | null): Promise<void> {
     const mine = ++number
-    if (looked.value?.key !== change?.key) sides.value = null
+    if (looked.value?.key !== change?.key) [sides.value, sidesFailure.value] = [null, null]
     looked.value = change
-    sidesFailure.value = null
     if (change?.type !== 'file') return
     try {
       const told = await app.call('files.sides', { ...which(), key: change.key })
-      if (mine === number) sides.value = told
+      if (mine !== number) return
+      sidesFailure.value = null
+      if (!isSame(sides.value, told)) sides.value = told
     } catch (thrown) {
       if (mine === number) sidesFailure.value = failureOf(thrown)
     }
   }
+  // the guest may have written to it again
   watch(all, (changes) => {
     const shown = looked.value
     if (!shown) return
-    const now = changes.find(({ key }) => key === shown.key) ?? null
-    if (now?.changedAt !== shown.changedAt || now.bytesAfter !== shown.bytesAfter) void look(now)
+    void look(changes.find(({ key }) => key === shown.key) ?? null)
   })
 
   /** Brings what is chosen to the host, after a question. */
@@ -141,3 +142,7 @@ export function useChanges(domain: () => DomainView, share: () => ShareView) {
     discard,
   }
 }
+
+/** Whether both tell the same, so that lines need not be compared again. */
+const isSame = (a: FileSidesView | null, b: FileSidesView): boolean =>
+  a !== null && (Object.keys(b) as (keyof FileSidesView)[]).every((key) => a[key] === b[key])

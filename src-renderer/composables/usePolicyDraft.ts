@@ -46,7 +46,11 @@ interface Step {
   section: Section
 }
 
-const SECTION_NOUNS: Record<Section, string> = { network: 'Network rule', files: 'File rule', registry: 'Registry rule' }
+const SECTION_NOUNS: Record<Section, string> = {
+  network: 'Network rule',
+  files: 'File rule',
+  registry: 'Registry rule',
+}
 
 /** The policy of a domain as it is edited, as rules or as text, with what is wrong with it. */
 export function usePolicyDraft(id: string) {
@@ -142,7 +146,8 @@ export function usePolicyDraft(id: string) {
   /** Keeps what was, for `undo`. Several changes of one field in a row are one step. */
   function step(what: string, next: Partial<Draft>, field = ''): void {
     const again = field !== '' && past.value.at(-1)?.field === field
-    if (!again) past.value = [...past.value, { draft: draft.value, what, field, section: section.value }].slice(-STEPS_KEPT)
+    if (!again)
+      past.value = [...past.value, { draft: draft.value, what, field, section: section.value }].slice(-STEPS_KEPT)
     draft.value = { ...draft.value, ...next }
   }
 

@@ -25,7 +25,7 @@ export const changeView = (fields: Partial<FileChangeView> = {}): FileChangeView
   type: 'file',
   bytesBefore: 1,
   bytesAfter: 1,
-  changedAt: 1,
+  from: '',
   conflict: false,
   ...fields,
 })

@@ -11,7 +11,7 @@ import {
 } from '../../src-renderer/composables/change-tree'
 import { crumbsOf, joined, shareNameFault, shareNameFor } from '../../src-renderer/composables/host-folder'
 import { textDiff } from '../../src-renderer/composables/text-diff'
-import { sizeChange } from '../../src-renderer/file-words'
+import { changeSentence, sizeChange } from '../../src-renderer/file-words'
 
 const change = (path: string, fields: Partial<FileChangeView> = {}): FileChangeView => ({
   path,
@@ -20,7 +20,7 @@ const change = (path: string, fields: Partial<FileChangeView> = {}): FileChangeV
   type: 'file',
   bytesBefore: 1,
   bytesAfter: 2,
-  changedAt: 0,
+  from: '',
   conflict: false,
   ...fields,
 })
@@ -86,6 +86,12 @@ describe('changes as a tree', () => {
       sizeChange({ bytesBefore: 5, bytesAfter: 5 }),
       sizeChange({ bytesBefore: null, bytesAfter: null }),
     ]).toEqual(['5 B', '5 B', ''])
+  })
+
+  it('tells where what was renamed has been', () => {
+    const renamed = change('/b', { kind: 'renamed', from: '/a' })
+    expect([changeSentence(renamed), changeSentence(change('/b'))]).toEqual(['renamed from /a', 'changed'])
+    expect([isAsked(renamed, 'A', 'renamed'), isAsked(renamed, 'c', 'all')]).toEqual([true, false])
   })
 })
 

@@ -182,7 +182,7 @@ describe('changes of a share', () => {
     const changes = await opened()
     await changes.look(changeView())
     answers['files.changes'] = () => ({
-      changes: [changeView({ changedAt: 9 })],
+      changes: [changeView()],
       total: 1,
       added: 0,
       changed: 1,
