@@ -40,6 +40,8 @@ export class FileService {
   /** Where guests have mounted what, by domain and name of the share. */
   readonly #mounted = new Map<string, Map<string, string>>()
   readonly #once = new Map<string, OnceView>()
+  /** What agents are at, by domain. */
+  readonly #mounting = new Map<string, Promise<void>>()
 
   constructor(private readonly parts: FilesParts) {
     this.denials = new FileDenials(parts.domains, parts.journal)
@@ -60,8 +62,18 @@ export class FileService {
     if (hasFiles(domain)) await this.refresh(domain)
   }
 
-  /** A guest has become itself: its agent mounts what should be mounted. */
+  /** A guest has become itself: its agent mounts what should be mounted, one after the other. */
   async introduce(domain: Domain, run: GuestRun): Promise<void> {
+    const before = this.#mounting.get(domain.id) ?? Promise.resolve()
+    const mounting = before.then(() => this.#mount(domain, run))
+    this.#mounting.set(
+      domain.id,
+      mounting.catch(() => undefined),
+    )
+    await mounting
+  }
+
+  async #mount(domain: Domain, run: GuestRun): Promise<void> {
     if (!hasFiles(domain)) return
     const { shares, registry } = domain.record.spec
     if (this.#cardTrouble(domain) !== '') return
@@ -80,6 +92,7 @@ export class FileService {
   async detach(domainId: string): Promise<void> {
     this.#once.delete(domainId)
     this.#mounted.delete(domainId)
+    this.#mounting.delete(domainId)
     this.#troubles.delete(domainId)
     this.#meter.forget(`${domainId}/`)
     await this.files.closeDomain(domainId)

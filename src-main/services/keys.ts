@@ -23,9 +23,9 @@ import type { Journal } from './journal'
 export interface Keychain {
   readonly name: string
   /** Why it cannot be used, with the next step; '' when it can. */
-  trouble(): string
-  protect(text: string): Uint8Array
-  reveal(bytes: Uint8Array): string
+  trouble(): Promise<string>
+  protect(text: string): Promise<Uint8Array>
+  reveal(bytes: Uint8Array): Promise<string>
 }
 
 const base64 = v.pipe(v.string(), v.maxLength(1_000_000))
@@ -65,6 +65,8 @@ export class KeyService {
   #ring: KeyRing | null = null
   /** Of the passphrase, where that guards the keys and was given. */
   #wrapping: Wrapping | null = null
+  /** Why there is no keychain to use; '' when there is one. */
+  #trouble = 'There is no keychain without a desktop window.'
   /** Called when keys are there that were not before. */
   onUnlock: () => void = () => undefined
 
@@ -72,13 +74,14 @@ export class KeyService {
 
   /** Reads the keys, or makes the first one: guarded by the keychain, or by nothing but the folder where there is none. */
   async load(): Promise<void> {
+    if (this.parts.keychain) this.#trouble = await this.parts.keychain.trouble()
     this.#stored = await this.#read()
     if (this.#stored === null) {
-      await this.#guard(newKeyRing(), this.#keychainTrouble() === '' ? 'keychain' : 'file')
+      await this.#guard(newKeyRing(), this.#trouble === '' ? 'keychain' : 'file')
     } else if (this.#stored.protection === 'file') {
       this.#ring = parseKeyRing(Buffer.from(this.#stored.ring, 'base64').toString('utf8'))
-    } else if (this.#stored.protection === 'keychain' && this.#keychainTrouble() === '') {
-      this.#ring = this.#reveal(this.#stored.ring)
+    } else if (this.#stored.protection === 'keychain' && this.#trouble === '') {
+      this.#ring = await this.#reveal(this.#stored.ring)
     }
   }
 
@@ -100,7 +103,7 @@ export class KeyService {
 
   view(): KeysView {
     const protection = this.#stored?.protection ?? 'file'
-    const trouble = this.#keychainTrouble()
+    const trouble = this.#trouble
     return {
       protection,
       locked: this.#ring === null,
@@ -126,7 +129,7 @@ export class KeyService {
     if (protection === 'passphrase' && passphrase === undefined) {
       throw new VmmError('invalid', 'There is no passphrase to guard the keys with.', { hint: 'Give one.' })
     }
-    const trouble = protection === 'keychain' ? this.#keychainTrouble() : ''
+    const trouble = protection === 'keychain' ? this.#trouble : ''
     if (trouble) throw new VmmError('unsupported', trouble, { hint: 'Choose a passphrase.' })
     this.#wrapping = passphrase === undefined || protection !== 'passphrase' ? null : newWrapping(passphrase)
     await this.#guard(this.#open(), protection)
@@ -155,7 +158,7 @@ export class KeyService {
       await rename(this.#file, `${this.#file}.before-import`)
     }
     const joined = this.#ring === null ? ring : joinKeyRings(this.#ring, ring)
-    await this.#guard(joined, protection === 'keychain' && this.#keychainTrouble() !== '' ? 'file' : protection)
+    await this.#guard(joined, protection === 'keychain' && this.#trouble !== '' ? 'file' : protection)
     await this.parts.journal.info(null, 'keys.imported', 'Keys were imported.')
     this.#changed()
     return this.view()
@@ -175,28 +178,28 @@ export class KeyService {
     })
   }
 
-  #reveal(ring: string): KeyRing | null {
+  async #reveal(ring: string): Promise<KeyRing | null> {
     try {
-      return parseKeyRing(this.parts.keychain?.reveal(Buffer.from(ring, 'base64')) ?? '')
+      return parseKeyRing((await this.parts.keychain?.reveal(Buffer.from(ring, 'base64'))) ?? '')
     } catch {
       return null // another person's keychain: locked, and said to be
     }
   }
 
   async #guard(ring: KeyRing, protection: StoredKeys['protection']): Promise<void> {
-    this.#stored = this.#sealed(ring, protection)
+    this.#stored = await this.#sealed(ring, protection)
     this.#ring = ring
     await writeWhole(this.#file, JSON.stringify(this.#stored))
   }
 
-  #sealed(ring: KeyRing, protection: StoredKeys['protection']): StoredKeys {
+  async #sealed(ring: KeyRing, protection: StoredKeys['protection']): Promise<StoredKeys> {
     const text = keyRingText(ring)
     switch (protection) {
       case 'passphrase':
         if (this.#wrapping === null) throw this.#locked()
         return { version: 1, protection, ring: sealKeyRing(ring, this.#wrapping) }
       case 'keychain': {
-        const bytes = this.parts.keychain?.protect(text) ?? new Uint8Array()
+        const bytes = (await this.parts.keychain?.protect(text)) ?? new Uint8Array()
         return { version: 1, protection, ring: Buffer.from(bytes).toString('base64') }
       }
       case 'file':
@@ -219,10 +222,6 @@ export class KeyService {
 
   get #file(): string {
     return path.join(this.parts.folder, 'keys.json')
-  }
-
-  #keychainTrouble(): string {
-    return this.parts.keychain?.trouble() ?? 'There is no keychain without a desktop window.'
   }
 
   #changed(): void {

@@ -105,14 +105,19 @@ describe.each<[EngineId, string]>([
   })
 
   test.skipIf(missing)('carry 32 MiB without a wrong byte, and nothing of it is on the host in plain', async () => {
-    const sum = await run('dd if=/dev/urandom of=/mnt/cow/noise bs=1M count=32 2>/dev/null; sha256sum < /mnt/cow/noise')
+    const sum = await run(
+      'dd if=/dev/urandom of=/mnt/cow/noise bs=1M count=32 2>/dev/null && [ $(wc -c < /mnt/cow/noise) = 33554432 ] && sha256sum < /mnt/cow/noise',
+    )
     await run('echo 3 > /proc/sys/vm/drop_caches; sync; echo PLAINWORDS > /mnt/cow/words; sync /mnt/cow/words')
 
     expect(await run('sha256sum < /mnt/cow/noise')).toBe(sum)
     const kept = path.join(folder, 'data', 'domains', id, 'shares', (await share('cow')).id)
-    const files = readdirSync(kept).map((name) => path.join(kept, name))
+    const files = readdirSync(kept, { recursive: true, encoding: 'utf8' })
+      .map((name) => path.join(kept, name))
+      .filter((file) => statSync(file).isFile())
     expect(files.reduce((total, file) => total + statSync(file).size, 0)).toBeGreaterThan(32 * MIB)
     for (const file of files) expect(readFileSync(file).includes('PLAINWORDS')).toBe(false)
+    expect((await share('cow')).keptBytes).toBeGreaterThan(32 * MIB)
     expect(await share('cow')).toMatchObject({ sealed: true, state: 'served' })
   })
 

@@ -21,9 +21,9 @@ function keychain(secret = 1): Keychain {
   const turned = (bytes: Uint8Array) => bytes.map((byte) => byte ^ secret)
   return {
     name: 'test',
-    trouble: () => '',
-    protect: (text) => turned(Buffer.from(text)),
-    reveal: (bytes) => Buffer.from(turned(bytes)).toString(),
+    trouble: () => Promise.resolve(''),
+    protect: (text) => Promise.resolve(turned(Buffer.from(text))),
+    reveal: (bytes) => Promise.resolve(Buffer.from(turned(bytes)).toString()),
   }
 }
 

@@ -8,6 +8,8 @@ import type { ShareConfig } from './files-protocol'
 import type { Provider } from './provider'
 import { ReadOnlyProvider } from './provider-read-only'
 
+/** What the host counts files in, bytes. */
+const BLOCK = 512
 /** Store of the changes of shares, among those that a key seals. */
 const STORE = 'files'
 
@@ -57,11 +59,14 @@ export function sameTree(a: ShareConfig, b: ShareConfig): boolean {
   return a.folder === b.folder && a.mode === b.mode && a.overlay === b.overlay
 }
 
-/** Bytes on the host that the files in a folder of ours take up; it holds no folders. */
+/** Bytes on the host that the files in a folder of ours take up. */
 export function keptBytes(folder: string): number {
-  try {
-    return readdirSync(folder).reduce((sum, name) => sum + statSync(path.join(folder, name)).blocks * 512, 0)
-  } catch {
-    return 0 // nothing was kept yet
+  let sum = 0
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const file = path.join(folder, entry.name)
+    if (entry.isDirectory()) sum += keptBytes(file)
+    // one that has just been removed counts for nothing
+    else sum += (statSync(file, { throwIfNoEntry: false })?.blocks ?? 0) * BLOCK
   }
+  return sum
 }
