@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { build } from 'vite'
 import { expect, test } from 'vitest'
 import type { VolumeStore } from '../../vmm/disks/volume-store'
+import { buildWriter, writeAndDie } from '../support/killed-writers'
 import { below } from '../support/random-values'
 import { seededRandom } from '../support/seeded-random'
 import { temporaryFolder } from '../support/temporary-folder'
@@ -14,36 +11,6 @@ import { newVolumeStore, volumeDisk, wholeVolume } from '../support/volume-disks
 const ROUNDS = 200
 /** The writer is killed at most this long after it began, milliseconds. */
 const LIFE_MS = 60
-
-async function buildWriter(folder: string): Promise<string> {
-  await build({
-    configFile: false,
-    logLevel: 'silent',
-    ssr: { noExternal: true },
-    build: {
-      ssr: join(__dirname, '../support/volume-writer.ts'),
-      outDir: folder,
-      rolldownOptions: { output: { format: 'cjs', entryFileNames: 'writer.cjs' } },
-    },
-  })
-  return join(folder, 'writer.cjs')
-}
-
-/** Runs the writer until it is killed at a random moment; what it had said by then. */
-async function writeAndDie(writer: string, folder: string, seed: number, lifeMs: number): Promise<number[]> {
-  const child = spawn(process.execPath, [writer, folder, String(seed)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const said: number[] = []
-  const lines = createInterface(child.stdout)
-  lines.on('line', (line) => {
-    if (line === 'ready') setTimeout(() => child.kill('SIGKILL'), lifeMs)
-    else said.push(Number(line))
-  })
-  const read = new Promise((resolve) => lines.once('close', resolve))
-  const code = await new Promise((resolve) => child.once('close', resolve))
-  await read
-  expect(code, 'the writer does not end by itself').toBeNull()
-  return said
-}
 
 function apply(content: Buffer, { kind, number, at, length }: VolumeChange): void {
   if (kind === 'write') stamp(number, length).copy(content, at)
@@ -77,14 +44,14 @@ function expectKept(read: Buffer, before: Buffer, seed: number, flushed: number)
 test(`${ROUNDS} writers killed at any moment lose nothing that was flushed`, { timeout: 180_000 }, async () => {
   const { random } = seededRandom()
   const folder = temporaryFolder()
-  const writer = await buildWriter(temporaryFolder())
+  const writer = await buildWriter('volume-writer.ts', temporaryFolder())
   const disk = volumeDisk(folder, 'disk', { bytes: SECTORS * SECTOR })
   let content = await wholeVolume(newVolumeStore(folder), disk)
   let flushes = 0
   let copies = 0
   for (let round = 0; round < ROUNDS; round++) {
     const seed = below(random, 2 ** 32)
-    const said = await writeAndDie(writer, folder, seed, random() * LIFE_MS)
+    const said = await writeAndDie(writer, [folder, String(seed)], random() * LIFE_MS)
     const store = newVolumeStore(folder)
     copies += await checkCopies(store, folder, content, seed, said.at(-1) ?? 0)
     const read = await wholeVolume(store, disk)

@@ -32,6 +32,15 @@ export interface JournalState {
   counters: Counters
 }
 
+export interface LogOptions {
+  /** All nodes that are in the journal, and the numbers given out. */
+  everything: () => JournalState
+  /** Told of a commit in the background that failed, and of the first that succeeds again (null). */
+  onTrouble?: ((error: unknown) => void) | undefined
+  /** Bytes that a journal has at least when it is written anew. */
+  compactLeast?: number | undefined
+}
+
 /** What has changed in an overlay, on its way into the journal: tree and content of one moment go together. */
 export class OverlayLog {
   readonly #ops = new OpWriter()
@@ -55,10 +64,7 @@ export class OverlayLog {
   constructor(
     private readonly journal: Journal,
     private readonly blobs: OverlayBlobs,
-    /** All nodes that are in the journal, and the numbers given out. */
-    private readonly all: () => JournalState,
-    /** Told of a commit in the background that failed, and of the first that succeeds again (null). */
-    private readonly onTrouble: (error: unknown) => void,
+    private readonly options: LogOptions,
   ) {
     this.#compacted = journal.bytes
   }
@@ -169,7 +175,7 @@ export class OverlayLog {
   compactNow(): void {
     this.commitNow()
     try {
-      const { nodes, counters } = this.all()
+      const { nodes, counters } = this.options.everything()
       this.journal.compact(encodeTree(nodes, counters))
     } finally {
       this.#compacted = this.journal.bytes
@@ -250,13 +256,13 @@ export class OverlayLog {
   #inBackground(): void {
     this.commit()
       .then(() => {
-        if (this.#failing) this.onTrouble(null)
+        if (this.#failing) this.options.onTrouble?.(null)
         this.#failing = false
-        const large = this.journal.bytes > Math.max(2 * this.#compacted, COMPACT_LEAST)
+        const large = this.journal.bytes > Math.max(2 * this.#compacted, this.options.compactLeast ?? COMPACT_LEAST)
         if (large && !this.#busy && !this.#closed) this.compactNow()
       })
       .catch((error: unknown) => {
-        if (!this.#failing) this.onTrouble(error)
+        if (!this.#failing) this.options.onTrouble?.(error)
         this.#failing = true
         if (!this.#closed) this.end()
       })

@@ -47,6 +47,8 @@ export interface OverlayOptions {
   keepRemoved?: boolean
   /** Told of a commit in the background that failed, and of the first that succeeds again (null). */
   onTrouble?: (error: unknown) => void
+  /** Bytes that a journal has at least when it is written anew. */
+  compactLeast?: number
 }
 
 /**
@@ -73,7 +75,7 @@ export class OverlayProvider implements Provider {
   }
 
   /** Throws kind `damaged`, naming the file, for a folder that holds no whole overlay of this key. */
-  static open({ folder, key, lower, keepRemoved = false, onTrouble }: OverlayOptions): OverlayProvider {
+  static open({ folder, key, lower, keepRemoved = false, onTrouble, compactLeast }: OverlayOptions): OverlayProvider {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const below = new LowerTree(lower)
     const blobs = new OverlayBlobs(folder, key)
@@ -92,7 +94,7 @@ export class OverlayProvider implements Provider {
       nodes: nodes.values(),
       counters: { nodes: tree.nextNode, blobs: blobs.nextNumber },
     })
-    const log: OverlayLog = new OverlayLog(journal, blobs, everything, onTrouble ?? (() => undefined))
+    const log: OverlayLog = new OverlayLog(journal, blobs, { everything, onTrouble, compactLeast })
     const tree: OverlayTree = new OverlayTree(replayed, below, blobs, log)
     blobs.sweep(blobNames(nodes.values()))
     if (!keepRemoved) tree.free(nameless)
