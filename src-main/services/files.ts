@@ -251,6 +251,7 @@ export class FileService {
             served: record.spec.registry.served,
           },
       doors: domain.run ? await this.#doors(domain, domain.run) : null,
+      volumes: null,
     }
   }
 

@@ -83,9 +83,9 @@ export class VolumeStore {
     await this.#layers.commit(from, to)
   }
 
-  removeLayer(layer: string): Promise<void> {
+  async removeLayer(layer: string): Promise<void> {
     this.#requireUnused(layer)
-    return this.#layers.remove(layer)
+    await this.#layers.remove(layer)
   }
 
   /** Room that the newest content of a layer takes up, bytes. */

@@ -1,13 +1,14 @@
 import { mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { asVmmError, VmmError } from '../model/errors'
-import { NO_RATES } from '../model/policy-io'
 import type { Clock } from '../net/clock'
-import type { Gate } from '../throttle/gate'
-import { GateChain, IoGate } from '../throttle/io-gate'
+import { DomainVolumes } from '../disks/domain-volumes'
+import type { VolumeStores } from '../disks/volume-stores'
+import type { IoGate } from '../throttle/io-gate'
 import type { AccessNotes } from './access-notes'
 import { AttachedTrees } from './attached-trees'
 import { DomainDoors } from './domain-doors'
+import { DomainGates } from './domain-gates'
 import type { HostTrees } from './host-trees'
 import type { LockTable } from './ninep-locks'
 import type { OverlayProvider } from './overlay'
@@ -16,7 +17,6 @@ import type {
   DomainFilesConfig,
   FileChanges,
   FileSides,
-  IoCount,
   MeterReport,
   ShareConfig,
   ShareTroubles,
@@ -36,6 +36,7 @@ interface DomainFilesParts {
   trees: HostTrees
   locks: LockTable
   notes: AccessNotes
+  volumes: VolumeStores
   /** The registry of another domain that is open. */
   other(domainId: string): Registry
 }
@@ -46,13 +47,11 @@ export const REGISTRY_COPY = 'registry'
 /** The files of one domain: its shares under its rules and rates, and the doors at which its guest asks for them. */
 export class DomainFiles {
   readonly #trees = new Map<string, ShareTree>()
-  readonly #gates = new Map<string, IoGate>()
-  readonly #all: IoGate
+  readonly #gates: DomainGates
   readonly #doors: DomainDoors
-  #group: IoGate | null = null
+  readonly #volumes: DomainVolumes
   #registry: DomainRegistry | null = null
   readonly #attached: AttachedTrees
-  readonly #chains = new Map<string, Gate>()
   /** Names of the rules for the registry, in their order. */
   #registryRules: readonly string[] = []
   /** One change after the other. */
@@ -62,27 +61,27 @@ export class DomainFiles {
     readonly domainId: string,
     private readonly parts: DomainFilesParts,
   ) {
-    this.#all = new IoGate(parts.clock, NO_RATES)
+    this.#gates = new DomainGates(parts.clock)
+    this.#volumes = new DomainVolumes(domainId, (device) => this.#gates.gate(device))
     this.#attached = new AttachedTrees(domainId, parts)
     this.#doors = new DomainDoors({
       clock: parts.clock,
       locks: parts.locks,
       tree: (aname) => this.#attached.get(aname),
-      gate: (aname) => this.#gate(`share:${aname}`),
+      gate: (aname) => this.#gates.gate(`share:${aname}`),
       lockScope: (aname, provider) => this.#byName(aname)?.provider ?? provider,
     })
   }
 
   configure(config: DomainFilesConfig, group: IoGate | null): Promise<ShareTroubles> {
     return this.#inTurn(async () => {
-      this.#group = group
-      this.#chains.clear()
       this.#registryRules = config.registryRules.map(({ name }) => name)
-      this.#setRates(config)
+      this.#gates.set(config.limits, devicesOf(config), group)
       const troubles = await this.#openShares(config)
       await this.#openRegistry(config)
       this.#show(config)
       await this.#doors.set(config.doors)
+      await this.#volumes.set(config.volumes, (folder) => this.parts.volumes.at({ folder, key: config.key }))
       return troubles
     })
   }
@@ -90,6 +89,7 @@ export class DomainFiles {
   close(): Promise<void> {
     return this.#inTurn(async () => {
       await this.#doors.set(null)
+      await this.#volumes.close()
       for (const id of [...this.#trees.keys()]) await this.#closeShare(id)
       await this.#registry?.close()
       this.#registry = null
@@ -148,22 +148,13 @@ export class DomainFiles {
     return discardChanges(this.#overlay(shareId), keys, work)
   }
 
-  /** What each share, and all of them together, have moved. */
-  meters(): MeterReport[] {
-    const { domainId } = this
-    const shares = [...this.#gates].map(([device, gate]) => ({ domainId, device, count: countOf(gate) }))
-    return [{ domainId, device: '', count: countOf(this.#all) }, ...shares]
+  /** Copies the layers of served disks, by their ids. */
+  copyVolumes(copies: Readonly<Record<string, string>>): Promise<void> {
+    return this.#inTurn(() => this.#volumes.copy(copies))
   }
 
-  #setRates({ limits, shares }: DomainFilesConfig): void {
-    const ratesOf = (device: string) => limits.find((limit) => limit.device === device) ?? NO_RATES
-    this.#all.set(ratesOf(''))
-    for (const { name } of shares) {
-      const device = `share:${name}`
-      const gate = this.#gates.get(device) ?? new IoGate(this.parts.clock, NO_RATES)
-      this.#gates.set(device, gate)
-      gate.set(ratesOf(device))
-    }
+  meters(): MeterReport[] {
+    return this.#gates.meters(this.domainId)
   }
 
   async #openRegistry({ registry, key }: DomainFilesConfig): Promise<void> {
@@ -249,22 +240,6 @@ export class DomainFiles {
     return this.#registryRules.indexOf(rule)
   }
 
-  /** The budgets of a device, as they are when something passes. */
-  #gate(device: string): Gate {
-    return {
-      pass: (kind, bytes, signal) => {
-        const chain = this.#chains.get(device) ?? this.#newChain(device)
-        this.#chains.set(device, chain)
-        return chain.pass(kind, bytes, signal)
-      },
-    }
-  }
-
-  #newChain(device: string): Gate {
-    const own = this.#gates.get(device)
-    return new GateChain([own, this.#all, this.#group].filter((gate) => gate !== null && gate !== undefined))
-  }
-
   #byName(name: string): ShareTree | undefined {
     return [...this.#trees.values()].find(({ config }) => config.name === name)
   }
@@ -288,16 +263,9 @@ export class DomainFiles {
   }
 }
 
-export function countOf(gate: IoGate): IoCount {
-  const read = gate.counters('read')
-  const write = gate.counters('write')
-  return {
-    readBytes: read.bytes,
-    writeBytes: write.bytes,
-    readOps: read.operations,
-    writeOps: write.operations,
-    waitedMs: read.waitedMs + write.waitedMs,
-  }
+/** Whom a limit can be for. */
+function devicesOf({ shares, volumes }: DomainFilesConfig): string[] {
+  return [...shares.map(({ name }) => `share:${name}`), ...(volumes?.disks.map(({ id }) => id) ?? [])]
 }
 
 /** Whole or absent. */

@@ -4,9 +4,13 @@ import path from 'node:path'
 import { VmmError } from '../model/errors'
 import { IoGate } from '../throttle/io-gate'
 import { NO_RATES } from '../model/policy-io'
+import type { DiskSpec } from '../engine/machine-spec'
 import type { Clock } from '../net/clock'
 import type { RegistryCalls } from '../registry/registry-calls'
-import { countOf, DomainFiles, REGISTRY_COPY } from './domain-files'
+import type { VolumeCalls, VolumePlace } from '../disks/volume-calls'
+import { VolumeStores } from '../disks/volume-stores'
+import { DomainFiles, REGISTRY_COPY } from './domain-files'
+import { countOf } from './domain-gates'
 import { HostTrees } from './host-trees'
 import { LockTable } from './ninep-locks'
 import { OverlayProvider } from './overlay'
@@ -33,6 +37,7 @@ export interface FilesHostOptions {
 export class FilesHost implements FilesCalls {
   readonly #trees = new HostTrees()
   readonly #locks = new LockTable()
+  readonly #volumes = new VolumeStores()
   readonly #groups = new Map<string, IoGate>()
   readonly #domains = new Map<string, DomainFiles>()
   readonly #jobs = new Map<string, AbortController>()
@@ -79,6 +84,27 @@ export class FilesHost implements FilesCalls {
     args: Parameters<RegistryCalls[K]>,
   ): Promise<Awaited<ReturnType<RegistryCalls[K]>>> {
     return await this.#get(domainId).callRegistry(name, args)
+  }
+
+  async volumes<K extends keyof VolumeCalls>(
+    place: VolumePlace,
+    name: K,
+    args: Parameters<VolumeCalls[K]>,
+  ): Promise<Awaited<ReturnType<VolumeCalls[K]>>> {
+    const store: VolumeCalls = this.#volumes.at(place)
+    const call = store[name] as (...all: Parameters<VolumeCalls[K]>) => ReturnType<VolumeCalls[K]>
+    return await call.apply(store, args)
+  }
+
+  copyVolumes(domainId: string, copies: Readonly<Record<string, string>>): Promise<void> {
+    return this.#get(domainId).copyVolumes(copies)
+  }
+
+  flattenVolume(job: string, place: VolumePlace, disk: DiskSpec, to: string, kind: 'file' | 'layer'): Promise<void> {
+    const store = this.#volumes.at(place)
+    return this.#work(job, (work) =>
+      kind === 'file' ? store.flatten(disk, to, work) : store.flattenLayer(disk, to, work),
+    )
   }
 
   keptBytes(domainId: string): Promise<Record<string, number>> {
@@ -128,7 +154,14 @@ export class FilesHost implements FilesCalls {
   #newDomain(domainId: string): DomainFiles {
     const { clock } = this.options
     const other = (id: string) => this.#get(id).registry
-    return new DomainFiles(domainId, { clock, trees: this.#trees, locks: this.#locks, notes: this.#notes, other })
+    return new DomainFiles(domainId, {
+      clock,
+      trees: this.#trees,
+      locks: this.#locks,
+      notes: this.#notes,
+      volumes: this.#volumes,
+      other,
+    })
   }
 
   /** One budget for all domains of a group; the latest rates that were told hold. */

@@ -1,3 +1,5 @@
+import type { ServedVolumes, VolumeCalls, VolumePlace } from '../disks/volume-calls'
+import type { DiskSpec } from '../engine/machine-spec'
 import type { Failure } from '../model/errors'
 import type { FileRule } from '../model/policy-files'
 import type { IoLimit, IoRates } from '../model/policy-io'
@@ -40,6 +42,8 @@ export interface DomainFilesConfig {
   registry: RegistryConfig | null
   /** Null while the machine does not run. */
   doors: GuestDoors | null
+  /** Disks that are kept here, told before their machine starts and until it has ended; null for none. */
+  volumes: ServedVolumes | null
 }
 
 /** What became of a share: '' when it is served, else why not. */
@@ -150,6 +154,16 @@ export interface FilesCalls {
   ): Promise<ChangesOutcome>
   discard(job: string, domainId: string, shareId: string, keys: readonly string[]): Promise<ChangesOutcome>
   cancel(job: string): Promise<void>
+  /** Works on volumes that no machine uses, but for `copyLayer`, `grow` and `sweep`. */
+  volumes<K extends keyof VolumeCalls>(
+    place: VolumePlace,
+    name: K,
+    args: Parameters<VolumeCalls[K]>,
+  ): Promise<Awaited<ReturnType<VolumeCalls[K]>>>
+  /** Copies layers of disks that are served, of one moment, by the disks' ids; the machine stands still. */
+  copyVolumes(domainId: string, copies: Readonly<Record<string, string>>): Promise<void>
+  /** Writes what a volume that is not in use reads as to a raw file, or to a layer that shares nothing. */
+  flattenVolume(job: string, place: VolumePlace, disk: DiskSpec, to: string, kind: 'file' | 'layer'): Promise<void>
   /** Asks the registry of a domain that is known. */
   registry<K extends keyof RegistryCalls>(
     domainId: string,

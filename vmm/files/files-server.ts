@@ -43,6 +43,9 @@ const DOING: { [K in keyof FilesCalls]: string } = {
   apply: 'bring the changes to the host',
   discard: 'discard the changes',
   cancel: 'cancel',
+  volumes: 'work on the disk',
+  copyVolumes: 'copy the disks',
+  flattenVolume: 'write the disk',
   registry: 'work on the registry',
   close: 'close the files',
 }

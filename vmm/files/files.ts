@@ -81,7 +81,7 @@ export class Files {
   }
 
   /** Long work, with progress and cancel. */
-  async work<K extends 'apply' | 'discard'>(
+  async work<K extends 'apply' | 'discard' | 'flattenVolume'>(
     name: K,
     args: Parameters<FilesCalls[K]> extends [string, ...infer Rest] ? Rest : never,
     { signal, onProgress }: { signal: AbortSignal; onProgress(done: number, total: number): void },
