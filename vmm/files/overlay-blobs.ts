@@ -46,7 +46,7 @@ export class OverlayBlobs implements ContentHome {
   }
 
   changed(content: OverlayContent): void {
-    this.#dirty.add(content)
+    if (!content.isGone) this.#dirty.add(content)
   }
 
   get isDirty(): boolean {
@@ -65,6 +65,7 @@ export class OverlayBlobs implements ContentHome {
 
   /** The file is no more: its blobs go once the next commit is through. */
   doom(content: OverlayContent): void {
+    content.isGone = true
     this.#dirty.delete(content)
     this.#doomed.push(content)
   }

@@ -35,6 +35,8 @@ export class OverlayContent implements Below {
   #told: ChunkRecord[] = []
   /** Flushes that no commit has followed yet; until then it stays open. */
   flushing = 0
+  /** Its file is no more: nothing of it is flushed again, also when it was being flushed just then. */
+  isGone = false
   /** The snapshot after which it was made. */
   readonly generation: number
 

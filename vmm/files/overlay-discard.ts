@@ -18,7 +18,10 @@ function discardAt(tree: OverlayTree, { folder, name }: ChangePlace): void {
   if (node === null) return showBelow(tree, { folder, name })
   const inPlace = isInPlace(folder, name, node)
   if (!inPlace && node.lower !== null && node.own?.links === 1) return moveBack(tree, { folder, name }, node)
-  for (const inside of [...(node.own?.entries.keys() ?? [])]) discardAt(tree, { folder: node, name: inside })
+  for (const inside of [...(node.own?.entries.keys() ?? [])]) {
+    discardAt(tree, { folder: node, name: inside })
+    tree.log.end() // a folder may hold more than one record of a journal takes
+  }
   if (inPlace) return clean(tree, { folder, name }, node)
   folder.own.entries.delete(name)
   tree.log.entry(folder, name, undefined)

@@ -1,5 +1,5 @@
 import { FileError } from './file-error'
-import type { OverlayContent } from './overlay-content'
+import { asFileError, type OverlayContent } from './overlay-content'
 import { isMissing, LowerBelow, sameTime } from './overlay-lower'
 import { timeNow, type OverlayNode } from './overlay-node'
 import type { OverlayTree } from './overlay-tree'
@@ -50,14 +50,22 @@ export class OverlayOpenFile implements OpenFile {
     if (!this.forWriting) throw new FileError('EBADF')
     if (data.byteLength === 0) return
     this.tree.log.begin()
-    this.tree.record(this.node)
-    writable(this.tree, this.node).write(position, data)
-    written(this.tree, this.node)
-    this.tree.log.end()
+    try {
+      this.tree.record(this.node)
+      writable(this.tree, this.node).write(position, data)
+      written(this.tree, this.node)
+    } finally {
+      this.tree.log.end()
+      this.tree.tidy()
+    }
   }
 
-  sync(_dataOnly: boolean): Promise<void> {
-    return this.tree.log.commit()
+  async sync(_dataOnly: boolean): Promise<void> {
+    try {
+      await this.tree.log.commit()
+    } catch (error) {
+      throw asFileError(error)
+    }
   }
 
   close(): void {

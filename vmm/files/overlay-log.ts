@@ -236,6 +236,8 @@ export class OverlayLog {
     this.#held.push(...records.splice(0))
     for (const content of unflushed) this.blobs.changed(content)
     for (const content of doomed) this.blobs.doom(content)
+    // whoever asked for the commit knows; it is tried again whether or not the guest does anything more
+    if (!this.#closed) this.#timer ??= setTimeout(() => this.#inBackground(), AGAIN_MS).unref()
   }
 
   #committed({ doomed }: Moment): void {

@@ -184,6 +184,7 @@ export class OverlayReplay {
     node.name = name
   }
 
+  /** Chunks of content that nothing else tells of are what a crash has left: they come before the file that has them. */
   #joinContent(nodes: Map<number, OverlayNode>): void {
     const used = new Set<number>()
     for (const [id, { blob, size }] of this.#nodes) {
@@ -191,9 +192,6 @@ export class OverlayReplay {
       if (!own || blob === 0) continue
       if ((own.mode & MODE.kind) !== MODE.file) throw this.#damaged('has content in what is no file')
       own.content = this.#content(blob, size, used)
-    }
-    for (const number of this.#chunks.keys()) {
-      if (!this.#blobs.has(number)) throw this.#damaged('tells of content that is not there')
     }
   }
 
