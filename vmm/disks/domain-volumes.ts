@@ -57,7 +57,7 @@ export class DomainVolumes {
     this.#store = null
     this.#served = null
     await server?.close()
-    const closed = await Promise.allSettled(served?.disks.map(({ layer }) => store?.close(layer)) ?? [])
+    const closed = await Promise.allSettled(served?.disks.map(async ({ layer }) => store?.close(layer)) ?? [])
     const failed = closed.find((each) => each.status === 'rejected')
     if (failed) throw failed.reason
   }
