@@ -1,4 +1,5 @@
 import { forkGuests } from '../vmm/engine/guest-process'
+import { VmmError } from '../vmm/model/errors'
 import { networkThread } from '../vmm/net/network'
 import { FILES_ENTRY, GUEST_ENTRY, NETWORK_ENTRY, UI_FOLDER } from './built-files'
 import { dataFolder } from './data-folder'
@@ -20,10 +21,12 @@ export interface HeadlessOptions {
   onDemand: boolean
   /** Tells the person something; `url` is where the interface is, '' for nowhere. */
   tell?: (message: string, url: string) => void
+  /** Opens the keys at once, where a passphrase guards them. */
+  passphrase?: string
 }
 
 /** Vivarium without Electron, until a signal or, on demand, idleness ends it. */
-export async function runHeadless({ port, onDemand, tell = print }: HeadlessOptions): Promise<void> {
+export async function runHeadless({ port, onDemand, tell = print, passphrase }: HeadlessOptions): Promise<void> {
   const folder = dataFolder()
   const instance = await becomeMain(folder)
   if (!instance.first) {
@@ -44,6 +47,7 @@ export async function runHeadless({ port, onDemand, tell = print }: HeadlessOpti
       shell: { kind: onDemand ? 'headless' : 'browser', show: () => url },
     })
     closers.push(() => services.close())
+    if (passphrase !== undefined) await unlock(services, passphrase)
     const browsers = await serveBrowsers({ services, uiFolder: UI_FOLDER, port })
     url = browsers.url
     closers.push(browsers.close)
@@ -53,6 +57,16 @@ export async function runHeadless({ port, onDemand, tell = print }: HeadlessOpti
     if (!onDemand) process.stderr.write(`${reason}: closing.\n`)
   } finally {
     for (const close of closers.reverse()) await close()
+  }
+}
+
+async function unlock(services: Services, passphrase: string): Promise<void> {
+  const client = services.attach(() => undefined)
+  try {
+    const reply = await client.call('keys.unlock', { passphrase })
+    if (!reply.ok) throw VmmError.fromFailure(reply.failure)
+  } finally {
+    client.close()
   }
 }
 

@@ -4,6 +4,7 @@ import type { AppView, LogEntryView, TaskView } from '../contract'
 import { findDomain, findNamed } from './find'
 import { progressText } from './follow-task'
 import { given, portOption, wholeNumber } from './options'
+import { passphraseOf } from './passphrase'
 import type { CliSession } from './session'
 import { facts, printLine, table, timeText } from './text'
 
@@ -54,9 +55,12 @@ export function addAppCommands(program: Command, cli: CliSession): void {
     .command('serve')
     .description('run Vivarium without a window, for a browser on this machine')
     .option('--port <port>', 'TCP port on 127.0.0.1', portOption, 0)
-    .action(async ({ port }: { port: number }) => {
+    .option('--passphrase-file <file>', 'a file with the passphrase that opens the keys')
+    .action(async ({ port, passphraseFile }: { port: number; passphraseFile?: string }) => {
+      const passphrase = passphraseFile === undefined ? undefined : await passphraseOf(passphraseFile)
       const { runHeadless } = await import('../run-headless')
-      await runHeadless({ port, onDemand: false, tell: (line, url) => cli.print({ message: line, url }, line) })
+      const tell = (line: string, url: string): void => cli.print({ message: line, url }, line)
+      await runHeadless({ port, onDemand: false, tell, ...given({ passphrase }) })
     })
 }
 

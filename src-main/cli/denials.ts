@@ -46,10 +46,10 @@ export function addOnceCommands(network: Command, cli: CliSession): void {
 }
 
 function denialRow(denial: DenialView): string[] {
-  return [String(denial.seq), timeText(denial.at), what(denial), denial.rule, String(denial.count)]
+  return [String(denial.seq), timeText(denial.at), whatDenied(denial), denial.rule, String(denial.count)]
 }
 
-function what({ direction, protocol, peer, peerName, port }: DenialView): string {
+export function whatDenied({ direction, protocol, peer, peerName, port }: DenialView): string {
   const who = peerName ? `${peerName} (${peer})` : peer
   return `${protocol} ${direction === 'out' ? 'to' : 'from'} ${who}${port > 0 ? ` port ${port}` : ''}`
 }
@@ -57,7 +57,7 @@ function what({ direction, protocol, peer, peerName, port }: DenialView): string
 /** Prints each denial once, until interrupted. */
 async function followDenials(cli: CliSession, id: string, known: readonly DenialView[]): Promise<void> {
   const line = (denial: DenialView): string =>
-    safeText(`${timeText(denial.at)}  ${what(denial)}, by '${denial.rule}'. ${denial.reason} (${denial.seq})`)
+    safeText(`${timeText(denial.at)}  ${whatDenied(denial)}, by '${denial.rule}'. ${denial.reason} (${denial.seq})`)
   for (const denial of known) printLine(line(denial))
   let last = known.at(-1)?.seq ?? 0
   for (;;) {

@@ -8,14 +8,19 @@ import { addEngineCommand } from './engine'
 import { addExecCommand } from './exec'
 import { addExportCommand } from './exports'
 import { addImageCommands } from './images'
+import { addIoCommand } from './io'
+import { addKeyCommands } from './keys'
 import { addLifecycleCommands } from './lifecycle'
 import { addLimitsCommand } from './limits'
 import { addMachineCommands } from './machine'
 import { addNetworkCommands } from './network'
 import { addPolicyCommands } from './policy'
+import { addRefusalCommands } from './refusals'
+import { addRegistryCommands } from './registry'
 import { addRunCommand } from './run'
 import { addScreenshotCommand } from './screenshot'
 import type { CliSession } from './session'
+import { addShareCommands } from './shares'
 import { addSnapshotCommands } from './snapshots'
 import { addTrashCommands } from './trash'
 
@@ -38,6 +43,11 @@ export function vivariumCommand(cli: CliSession): Command {
   addMachineCommands(program, cli)
   addNetworkCommands(program, cli)
   addPolicyCommands(program, cli)
+  addShareCommands(program, cli)
+  addIoCommand(program, cli)
+  addRegistryCommands(program, cli)
+  addRefusalCommands(program, cli)
+  addKeyCommands(program, cli)
   addTrashCommands(program, cli)
   addImageCommands(program, cli)
   addEngineCommand(program, cli)

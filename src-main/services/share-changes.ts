@@ -24,7 +24,7 @@ export class ShareChanges {
 
   async list({ id, shareId, under, limit }: CheckedArgs<'files.changes'>): Promise<FileChangesView> {
     const domain = await this.#open(id, shareId)
-    const found = await this.parts.files.files.ask('changes', domain.id, shareId, under, limit)
+    const found = await this.parts.files.files.ask('changes', domain.id, shareId, pathBytes(under), limit)
     return {
       ...found,
       changes: found.changes.map((change) => ({
@@ -102,6 +102,11 @@ function following({ signal, progress }: TaskContext) {
 /** The bytes of a path, one character each, as text for people. */
 function shownPath(path: string): string {
   return safeText(Buffer.from(path, 'latin1').toString('utf8'), 8192)
+}
+
+/** The other way: the path as the file process names it. */
+function pathBytes(path: string): string {
+  return Buffer.from(path, 'utf8').toString('latin1')
 }
 
 function sidesView({ before, after, bytesBefore, bytesAfter }: FileSides): FileSidesView {

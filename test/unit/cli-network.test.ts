@@ -1,18 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { forwardArgument } from '../../src-main/cli/forwards'
-import { CALLS, type CallName } from '../../src-main/contract'
-import { serveLocal } from '../../src-main/local-socket'
-import { socketAddress } from '../../src-main/socket-address'
 import { EMPTY_POLICY, SandboxPolicySchema, type SandboxPolicy } from '../../vmm/model/policy'
 import { policyText } from '../../vmm/model/policy-text'
 import { POLICY_TEMPLATES, templateOf, withTemplate } from '../../vmm/model/policy-templates'
 import { ending, spawnCommand, vivarium } from '../support/command-line'
 import { capture, denial, flow, mirror, network, networks } from '../support/network-views'
-import { scriptedServices } from '../support/scripted-services'
-import { temporaryFolder } from '../support/temporary-folder'
+import { notingMain } from '../support/noting-main'
 import { domainView } from '../support/views'
 
 const web = domainView({ id: 'id-web', name: 'web' })
@@ -21,9 +17,7 @@ const ids = domainView({ id: 'id-ids', name: 'ids' })
 const CONTENT = Buffer.from('a recording in parts')
 
 /** A running main that knows two domains; what it is asked is checked against the contract, and kept. */
-async function mainThat(handlers: Parameters<typeof scriptedServices>[0] = {}) {
-  const home = temporaryFolder()
-  const asked: Record<string, unknown[]> = {}
+async function mainThat(handlers: Parameters<typeof notingMain>[0] = {}) {
   let policy: SandboxPolicy = EMPTY_POLICY
   const view = () => ({ policy, text: policyText(policy), template: templateOf(policy), warnings: [], once: [] })
   const usual: typeof handlers = {
@@ -61,17 +55,7 @@ async function mainThat(handlers: Parameters<typeof scriptedServices>[0] = {}) {
       })),
     ...handlers,
   }
-  const noting = Object.entries(usual).map(([name, answer]) => [
-    name,
-    (args: unknown) => {
-      const checked = v.parse(CALLS[name as CallName].args, args)
-      ;(asked[name] ??= []).push(checked)
-      return answer(checked)
-    },
-  ])
-  const scripted = scriptedServices(Object.fromEntries(noting) as typeof usual)
-  onTestFinished(await serveLocal(scripted.services, socketAddress(home)))
-  return { home, asked, policy: () => policy }
+  return { ...(await notingMain(usual)), policy: () => policy }
 }
 
 describe('vivarium policy', () => {
