@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { vivariumCommand } from '../../src-main/cli/program'
 import { CliSession } from '../../src-main/cli/session'
 
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'docs/policy.md'].filter((file) => existsSync(file))
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'docs/policy.md', 'docs/files.md'].filter((file) => existsSync(file))
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
 const program = vivariumCommand(new CliSession())
 
