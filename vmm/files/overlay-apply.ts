@@ -1,13 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { FileError } from './file-error'
-import { changeOf, placeOf, type OverlayChange } from './overlay-changes'
-import { sameTime } from './overlay-lower'
-import type { OverlayNode } from './overlay-node'
+import { AppliedChanges } from './overlay-applied'
+import { changeOf, placeOf, type ChangePlace, type OverlayChange } from './overlay-changes'
+import { copyFile } from './overlay-copy'
+import { layersOf } from './overlay-blobs'
+import { LowerBelow, sameTime } from './overlay-lower'
+import { placeIn, type OverlayNode } from './overlay-node'
 import type { OverlayTree } from './overlay-tree'
 import { MODE, type FileName, type FileNode, type Provider } from './provider'
+import { find, moveFrom, removeAll, removeAt, walk } from './provider-paths'
 
-const PIECE = 1024 * 1024
+/** Folders in each other; more than there can be. */
+const DEPTH_MOST = 100_000
 /** Set-user-id and set-group-id. */
 const SET_ID = 0o6000
 
@@ -34,7 +39,9 @@ export interface ApplyOptions {
 
 /**
  * Brings changes of a guest to another tree (the host's folder), parents first, and forgets them in the overlay. Each
- * file is there as before or as it is to be; devices and set-id bits are refused. What comes after an abort is untouched.
+ * file is there as before or as it is to be; devices and set-id bits are refused, as is what the guest changes meanwhile.
+ * What comes after an abort is untouched. A folder that the guest has made or moved stays a change until all in it has
+ * been brought over.
  */
 export async function applyChanges(
   overlay: ChangedTree,
@@ -43,14 +50,21 @@ export async function applyChanges(
   { force = false, signal, onProgress }: ApplyOptions = {},
 ): Promise<ChangeOutcome[]> {
   const outcomes: ChangeOutcome[] = []
-  for (const path of [...paths].sort((a, b) => a.split('/').length - b.split('/').length)) {
-    if (signal?.aborted) break
-    outcomes.push(applyOne(overlay, path, target, force))
-    onProgress?.(outcomes.length, paths.length)
-    await setImmediate()
+  const applied = new AppliedChanges(overlay.tree, target)
+  const work: ApplyWork = { overlay, target, force, signal, applied, chosen: new Set(paths), moved: new Set() }
+  try {
+    for (const path of inOrder(overlay.tree, paths)) {
+      if (signal?.aborted) break
+      const outcome = await applyOne(work, path)
+      if (!outcome) break
+      outcomes.push(outcome)
+      onProgress?.(outcomes.length, paths.length)
+      await applied.settle(false)
+      await setImmediate()
+    }
+  } finally {
+    await applied.end()
   }
-  await target.flush()
-  for (const { path } of outcomes.filter(({ outcome }) => outcome === 'done').reverse()) overlay.forget(path)
   return outcomes
 }
 
@@ -85,14 +99,29 @@ export function firstBytes(tree: Provider, path: string, limit: number): Buffer 
   }
 }
 
-function applyOne(overlay: ChangedTree, path: string, target: Provider, force: boolean): ChangeOutcome {
+interface ApplyWork {
+  overlay: ChangedTree
+  target: Provider
+  force: boolean
+  signal: AbortSignal | undefined
+  applied: AppliedChanges
+  /** All paths that are to be brought over. */
+  chosen: ReadonlySet<string>
+  /** Where what was moved on the host had been. */
+  moved: Set<string>
+}
+
+/** Returns null when it was aborted before it was done. */
+async function applyOne(work: ApplyWork, path: string): Promise<ChangeOutcome | null> {
+  const { overlay, target, force, chosen } = work
   try {
     const { tree } = overlay
     const place = placeOf(tree, path)
     const node = place && tree.child(place.folder, place.name)
     const change = place && changeOf(tree, place, node, path)
+    if (!change && work.moved.has(path)) return { path, outcome: 'done', reason: '' } // it went with what was moved
     if (!change) return { path, outcome: 'failed', reason: 'nothing has changed there' }
-    const refusal = node ? refusalOf(node) : ''
+    const refusal = node ? refusalOf(node) || unchosenIn(tree, change, node, chosen) : neededBy(work, place)
     if (refusal) return { path, outcome: 'refused', reason: refusal }
     const names = path.split('/')
     const name = names.pop() ?? ''
@@ -100,14 +129,57 @@ function applyOne(overlay: ChangedTree, path: string, target: Provider, force: b
     try {
       const conflict = force ? '' : conflictOf(target, folder, name, change, node)
       if (conflict) return { path, outcome: 'conflict', reason: conflict }
-      bring(overlay, change, node, target, folder, name)
+      await bring(work, { change, place, node }, folder, name)
       return { path, outcome: 'done', reason: '' }
     } finally {
       target.drop(folder)
     }
   } catch (error) {
+    if (work.signal?.aborted) return null
     return { path, outcome: 'failed', reason: error instanceof Error ? error.message : String(error) }
   }
+}
+
+/** Parents first; deletions last, as what was moved away from there is still read from there. */
+function inOrder(tree: OverlayTree, paths: readonly string[]): string[] {
+  const rank = (path: string): number => {
+    const place = placeOf(tree, path)
+    return path.split('/').length + (place?.folder.own?.entries.get(place.name) === null ? DEPTH_MOST : 0)
+  }
+  return paths
+    .map((path) => ({ path, rank: rank(path) }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ path }) => path)
+}
+
+/** Why something cannot be deleted on the host: the guest has it, or a part of it, in another place. */
+function neededBy({ overlay: { tree }, applied }: ApplyWork, { folder, name }: ChangePlace): string {
+  const place = placeIn(folder.lower ?? '', name)
+  const isIn = (other: string | null): boolean => other === place || (other?.startsWith(`${place}/`) ?? false)
+  for (const node of tree.recorded.values()) {
+    if (!node.own || node.own.links === 0 || applied.has(node)) continue
+    const below = [...layersOf(node.own.content)].at(-1)?.below
+    if (isIn(node.lower) || (below instanceof LowerBelow && isIn(below.place)))
+      return 'the guest has moved it, or something in it: bring that over with it'
+  }
+  return ''
+}
+
+/** Why a folder that was moved cannot be moved on the host: what has changed in it would be left behind. */
+function unchosenIn(
+  tree: OverlayTree,
+  { kind, type, path }: OverlayChange,
+  node: OverlayNode,
+  chosen: ReadonlySet<string>,
+): string {
+  if (kind !== 'renamed' || type !== 'folder') return ''
+  const inside = (folder: OverlayNode, above: string): boolean =>
+    [...(folder.own?.entries ?? [])].some(([name, each]) => {
+      const at = placeIn(above, name)
+      const isLeft = changeOf(tree, { folder, name }, each, at) !== null && !chosen.has(at)
+      return isLeft || (each !== null && inside(each, at))
+    })
+  return inside(node, path) ? 'what has changed in it has to be brought over with it' : ''
 }
 
 /** Whether the host has changed the same thing since the guest did, as far as that can be told. */
@@ -161,111 +233,63 @@ function conflictOf(
   }
 }
 
-function bring(
-  overlay: ChangedTree,
-  { kind, type, from }: OverlayChange,
-  node: OverlayNode | null,
-  target: Provider,
-  folder: FileNode,
-  name: FileName,
-): void {
-  if (!node) return removeAll(target, folder, name)
-  const mode = (node.own?.mode ?? 0) & 0o1777
-  if (kind === 'attributes' || (type === 'folder' && kind === 'added')) {
+interface ToBring {
+  change: OverlayChange
+  place: ChangePlace
+  node: OverlayNode | null
+}
+
+async function bring(work: ApplyWork, { change, place, node }: ToBring, folder: FileNode, name: FileName) {
+  const { target, applied } = work
+  const { path, kind, type, from } = change
+  const mode = (node?.own?.mode ?? 0) & 0o1777
+  if (!node) removeAll(target, folder, name)
+  else if (kind === 'attributes' || (type === 'folder' && kind === 'added')) {
     const there = find(target, folder, name) ?? target.createFolder(folder, name, { mode, uid: 0, gid: 0 })
     target.change(there, { mode })
-    return target.drop(there)
+    target.drop(there)
+  } else if (kind === 'renamed' && type === 'folder') moveFrom(target, from ?? '', folder, name)
+  else {
+    await replace(work, { change, place, node }, folder, name)
+    if (kind === 'renamed' && from !== undefined) removeAt(target, from)
   }
-  if (kind === 'renamed' && type === 'folder') return moveFrom(target, from ?? '', folder, name)
+  if (from !== undefined) work.moved.add(from)
+  applied.add(path, place, node)
+}
+
+/** Makes a file or link aside, and puts it in its place in one step. */
+async function replace(
+  { overlay, target, signal, applied }: ApplyWork,
+  { change: { path, type }, place, node }: ToBring & { node: OverlayNode },
+  folder: FileNode,
+  name: FileName,
+): Promise<void> {
   const aside = `.vivarium-${randomBytes(8).toString('hex')}`
+  const { revision } = node
+  overlay.hold(node)
   try {
     if (type === 'link') {
       target.drop(target.createLink(folder, aside, overlay.readLink(node), { mode: 0o777, uid: 0, gid: 0 }))
-    } else copyFile(overlay, node, target, folder, aside, mode)
+    } else {
+      await applied.settle(true) // the guest's syncs are not to wait for a large file
+      await copyFile({ tree: overlay, node }, { target, folder, name: aside }, signal)
+    }
+    const now = placeOf(overlay.tree, path)
+    if (node.revision !== revision || now?.folder !== place.folder || overlay.tree.child(now.folder, now.name) !== node)
+      throw new FileError('EBUSY', 'the guest was changing it')
     target.rename(folder, aside, folder, name)
   } catch (error) {
-    if (find(target, folder, aside)) target.unlink(folder, aside, false)
+    removeAside(target, folder, aside)
     throw error
-  }
-  if (kind === 'renamed' && from !== undefined) removeAt(target, from)
-}
-
-function copyFile(
-  overlay: ChangedTree,
-  node: OverlayNode,
-  target: Provider,
-  folder: FileNode,
-  name: FileName,
-  mode: number,
-): void {
-  const made = target.createFile(folder, name, { mode: 0o600, uid: 0, gid: 0 })
-  const [from, to] = [overlay.open(node, false), target.open(made, true)]
-  try {
-    const piece = Buffer.alloc(PIECE)
-    for (let at = 0, read = from.read(0, piece); read > 0; at += read, read = from.read(at, piece)) {
-      to.write(at, piece.subarray(0, read))
-    }
-    target.change(made, { mode, modified: overlay.attributes(node).modified })
   } finally {
-    from.close()
-    to.close()
-    target.drop(made)
+    overlay.drop(node)
   }
 }
 
-function removeAll(target: Provider, folder: FileNode, name: FileName): void {
-  const node = find(target, folder, name)
-  if (!node) return
+function removeAside(target: Provider, folder: FileNode, aside: FileName): void {
   try {
-    const isFolder = (target.attributes(node).mode & MODE.kind) === MODE.folder
-    if (isFolder) for (const entry of target.list(node)) removeAll(target, node, entry.name)
-    target.unlink(folder, name, isFolder)
-  } finally {
-    target.drop(node)
-  }
-}
-
-function moveFrom(target: Provider, from: string, folder: FileNode, name: FileName): void {
-  const names = from.split('/')
-  const fromName = names.pop() ?? ''
-  const fromFolder = walk(target, names)
-  try {
-    target.rename(fromFolder, fromName, folder, name)
-  } finally {
-    target.drop(fromFolder)
-  }
-}
-
-function removeAt(target: Provider, path: string): void {
-  const names = path.split('/')
-  const name = names.pop() ?? ''
-  const folder = walk(target, names)
-  try {
-    removeAll(target, folder, name)
-  } finally {
-    target.drop(folder)
-  }
-}
-
-/** A folder of the target, held; never through a link, as providers do not follow them. */
-function walk(target: Provider, names: readonly FileName[]): FileNode {
-  let node = target.root()
-  for (const name of names) {
-    const above = node
-    try {
-      node = target.lookup(above, name)
-    } finally {
-      target.drop(above)
-    }
-  }
-  return node
-}
-
-function find(target: Provider, folder: FileNode, name: FileName): FileNode | null {
-  try {
-    return target.lookup(folder, name)
-  } catch (error) {
-    if (error instanceof FileError && error.code === 'ENOENT') return null
-    throw error
+    target.unlink(folder, aside, false)
+  } catch {
+    // it was not made, or the host has taken its folder away
   }
 }

@@ -1,6 +1,7 @@
+import { isMissing } from './overlay-lower'
 import { placeIn, type OverlayNode } from './overlay-node'
 import type { OverlayTree } from './overlay-tree'
-import { MODE, type Attributes, type FileName } from './provider'
+import { MODE, type Attributes, type FileName, type FileNode } from './provider'
 
 export type ChangedType = 'file' | 'folder' | 'link' | 'device'
 
@@ -88,7 +89,13 @@ export function typeOf(mode: number): ChangedType {
 
 function lowerAttributes(tree: OverlayTree, folder: OverlayNode, name: FileName): Attributes | null {
   if (folder.lower === null || !tree.isBelow(folder, name)) return null
-  const found = tree.lower.find(placeIn(folder.lower, name))
+  let found: FileNode
+  try {
+    found = tree.lower.find(placeIn(folder.lower, name))
+  } catch (error) {
+    if (isMissing(error)) return null // the host has moved a folder that is still held
+    throw error
+  }
   try {
     return tree.lower.provider.attributes(found)
   } finally {

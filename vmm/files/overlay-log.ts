@@ -56,6 +56,8 @@ export class OverlayLog {
   #queued: Promise<void> | null = null
   #busy = false
   #closed = false
+  /** What commits wait for. */
+  #gate: Promise<unknown> = Promise.resolve()
   readonly #after: AfterCommit[] = []
   /** Bytes that the journal had when it was last written anew. */
   #compacted: number
@@ -75,6 +77,7 @@ export class OverlayLog {
 
   /** The node is to be written as it is when the operation is over. */
   touch(node: OverlayNode): void {
+    node.revision++
     this.#touched.add(node)
   }
 
@@ -117,13 +120,20 @@ export class OverlayLog {
     this.#queued ??= this.#running.then(() => {
       this.#queued = null
       this.#busy = true
-      const run = this.#commit().finally(() => {
-        this.#busy = false
-      })
+      const run = this.#gated()
+        .then(() => this.#commit())
+        .finally(() => {
+          this.#busy = false
+        })
       this.#running = run.catch(() => undefined)
       return run
     })
     return this.#queued
+  }
+
+  /** What happens from now on is not committed before `other` has ended. */
+  commitAfter(other: Promise<void>): void {
+    this.#gate = Promise.allSettled([this.#gate, other])
   }
 
   /** Does something at a moment when everything is in the journal. */
@@ -163,6 +173,7 @@ export class OverlayLog {
     if (this.#timer) clearTimeout(this.#timer)
     this.#closed = true
     try {
+      await this.#gated()
       while (this.#busy) await this.#running
       this.commitNow()
     } finally {
@@ -179,6 +190,13 @@ export class OverlayLog {
       this.journal.compact(encodeTree(nodes, counters))
     } finally {
       this.#compacted = this.journal.bytes
+    }
+  }
+
+  async #gated(): Promise<void> {
+    for (let gate: unknown = null; gate !== this.#gate;) {
+      gate = this.#gate
+      await gate
     }
   }
 

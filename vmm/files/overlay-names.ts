@@ -99,7 +99,7 @@ export class OverlayNames {
     try {
       const below = this.tree.onLower(folder, (node) => this.tree.lower.provider.list(node))
       const seen = own ? below.filter(({ name }) => !own.entries.has(name)) : below
-      return seen.map(({ name, kind }) => ({ name, kind, ino: inoOfPlace(placeIn(place, name)) }))
+      return seen.map(({ name, kind }) => ({ name, kind, ino: inoIn(folder, place, name) }))
     } catch (error) {
       if (own && isMissing(error)) return []
       throw error
@@ -124,6 +124,11 @@ export class OverlayNames {
     own.modified = own.changed = timeNow()
     this.tree.log.touch(folder)
   }
+}
+
+/** What somebody holds keeps its number, wherever it lay when it got it. */
+function inoIn(folder: OverlayNode, place: string, name: FileName): number {
+  return folder.alive?.get(name)?.ino ?? inoOfPlace(placeIn(place, name))
 }
 
 function requireAlive(folder: OverlayNode): void {

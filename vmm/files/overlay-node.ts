@@ -39,6 +39,8 @@ export interface OwnPart {
  */
 export class OverlayNode {
   holds = 0
+  /** Counts changes, since the overlay was opened. */
+  revision = 0
   own: OwnPart | null = null
   /** Held in the lower tree while there. */
   lowerNode: FileNode | null = null
@@ -50,7 +52,7 @@ export class OverlayNode {
     /** Its number in the journal, never used again; 0 while it is clean. */
     public id: number,
     /** Where it lies in the lower tree, names joined with '/', '' for the top; null when it is the guest's alone. */
-    readonly lower: string | null,
+    public lower: string | null,
     /** The folder it is in, null for the top; of a recorded file (which may have many names) of no meaning. */
     public parent: OverlayNode | null,
     public name: FileName,
