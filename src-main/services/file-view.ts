@@ -36,6 +36,9 @@ export function shareView(share: Share, facts: ShareFacts): ShareView {
   }
 }
 
+/** Disks are not served by the file process yet. */
+const DISK_REASON = 'Disks have limits of their own, in the settings of the domain; these hold for shares.'
+
 type Measured = Pick<IoDeviceView, 'now' | 'total' | 'waitedMs'>
 
 /** All disks and shares of a domain, and all of them together first. */
@@ -45,6 +48,8 @@ export function devicesOf({ record: { spec } }: Domain, measured: (device: strin
   return ['', ...disks, ...shares].map((device) => {
     const limit = spec.policy.limits.io.find((each) => each.device === device)
     const { device: _, ...rates } = limit ?? { device, ...NO_RATES }
-    return { device, rates, ...measured(device), enforced: true, reason: '' }
+    const isDisk = disks.includes(device)
+    const reason = isDisk ? DISK_REASON : ''
+    return { device, rates, ...measured(device), enforced: !isDisk, reason }
   })
 }

@@ -2,16 +2,16 @@ import { mkdir } from 'node:fs/promises'
 import type { FileDenialView, FilesView, IoDeviceView, OnceView } from '../contract'
 import type { SpawnGuest } from '../../vmm/engine/guest-process'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
-import { runFolder, filesAddress } from '../../vmm/engine/run-folder'
 import { Files } from '../../vmm/files/files'
-import type { DomainFilesConfig, FilesReport, ShareTroubles } from '../../vmm/files/files-protocol'
+import type { FilesReport, ShareTroubles } from '../../vmm/files/files-protocol'
 import type { GuestRun } from '../../vmm/machine/guest-run'
 import { asVmmError } from '../../vmm/model/errors'
-import { NO_RATES, type IoRates } from '../../vmm/model/policy-io'
+import { NO_RATES } from '../../vmm/model/policy-io'
 import { REGISTRY_TREE } from '../../vmm/model/share'
 import type { Broadcast } from './broadcast'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
+import { FileConfigs, hasFiles } from './file-config'
 import { FileDenials } from './file-denials'
 import { FileMeter } from './file-meter'
 import { devicesOf, shareView } from './file-view'
@@ -36,6 +36,7 @@ export class FileService {
   readonly files: Files
   readonly denials: FileDenials
   readonly #meter = new FileMeter()
+  readonly #configs: FileConfigs
   readonly #troubles = new Map<string, ShareTroubles>()
   /** Where guests have mounted what, by domain and name of the share. */
   readonly #mounted = new Map<string, Map<string, string>>()
@@ -44,6 +45,7 @@ export class FileService {
   readonly #mounting = new Map<string, Promise<void>>()
 
   constructor(private readonly parts: FilesParts) {
+    this.#configs = new FileConfigs(parts)
     this.denials = new FileDenials(parts.domains, parts.journal)
     this.files = new Files(parts.spawnFiles, {
       report: (report) => this.#report(report),
@@ -107,7 +109,7 @@ export class FileService {
 
   /** Tells the file process what a domain has and may do now. */
   async refresh(domain: Domain): Promise<void> {
-    const config = await this.#config(domain)
+    const config = await this.#configs.of(domain, this.once(domain.id))
     this.#troubles.set(domain.id, await this.files.setDomain(config))
     this.publish(domain.id)
   }
@@ -132,7 +134,7 @@ export class FileService {
 
   /** Opens what is kept of a domain for being looked at; what cannot be opened is told with its share. */
   async look(domain: Domain): Promise<void> {
-    if (keepsFiles(domain)) await this.open(domain).catch((error: unknown) => this.#warn(domain, error))
+    if (this.#configs.keeps(domain)) await this.open(domain).catch((error: unknown) => this.#warn(domain, error))
   }
 
   /** Has what is kept of a domain open, also while it is off. */
@@ -148,7 +150,7 @@ export class FileService {
 
   /** Copies what is kept, of one moment; its machine stands still or is off. */
   async snapshot(domain: Domain, folder: string): Promise<void> {
-    if (!keepsFiles(domain)) return
+    if (!this.#configs.keeps(domain)) return
     const wasOpen = this.files.isOpen(domain.id)
     await this.open(domain)
     await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -159,7 +161,7 @@ export class FileService {
   /** Puts what `snapshot` copied back, or takes it over in a clone; the domain is off. */
   async restore(domain: Domain, folder: string): Promise<void> {
     await this.files.closeDomain(domain.id)
-    if (!keepsFiles(domain)) return
+    if (!this.#configs.keeps(domain)) return
     const { folders } = this.parts
     const shares = domain.record.spec.shares.map(({ id }) => ({ id, overlay: folders.share(domain.id, id) }))
     await this.files.ask('restore', { shares, registry: folders.registry(domain.id) }, folder)
@@ -212,47 +214,12 @@ export class FileService {
     const members = this.parts.domains.all().filter(({ record }) => record.spec.group === group)
     const view: IoDeviceView = {
       device: '',
-      rates: this.#groupRates(group) ?? NO_RATES,
+      rates: this.#configs.groupRates(group) ?? NO_RATES,
       ...this.#meter.now(`@${group}`),
       enforced: true,
       reason: '',
     }
     return { devices, group: { ...view, name: group, domains: members.map(({ name }) => name) } }
-  }
-
-  #groupRates(name: string): IoRates | null {
-    const found = this.parts.settings.get().groupLimits.find(({ group }) => group === name)
-    if (!found) return null
-    const { group: _, ...rates } = found
-    return rates
-  }
-
-  async #config(domain: Domain): Promise<DomainFilesConfig> {
-    const { id, record } = domain
-    const { shares, policy, group } = record.spec
-    const rates = group === '' ? null : (this.#groupRates(group) ?? NO_RATES)
-    return {
-      domainId: id,
-      key: this.#key(domain),
-      shares: shares
-        .filter(({ attached }) => attached)
-        .map((share) => ({ ...share, overlay: this.parts.folders.share(id, share.id) })),
-      rules: policy.files.rules,
-      registryRules: policy.registry.rules,
-      once: this.once(id),
-      limits: policy.limits.io,
-      group: rates && { name: group, rates },
-      registry: this.#isLocked(domain)
-        ? null
-        : {
-            folder: this.parts.folders.registry(id),
-            hivesFolder: this.parts.folders.hivesOf(record.keyId),
-            hives: record.spec.registry.hives.map(({ hiveId, at }) => ({ id: hiveId, at })),
-            served: record.spec.registry.served,
-          },
-      doors: domain.run ? await this.#doors(domain, domain.run) : null,
-      volumes: null,
-    }
   }
 
   #cardTrouble(domain: Domain): string {
@@ -262,21 +229,6 @@ export class FileService {
 
   #needsCard({ record }: Domain): boolean {
     return this.parts.engines.get(record.spec.engine).capabilities.filesCard
-  }
-
-  /** What keeps nothing of the guest's can be had without the key. */
-  #key(domain: Domain): Uint8Array | null {
-    return this.#isLocked(domain) && !keepsFiles(domain) ? null : this.parts.keys.key(domain.record.keyId)
-  }
-
-  #isLocked({ record }: Domain): boolean {
-    return record.keyId !== '' && this.parts.keys.view().locked
-  }
-
-  async #doors(domain: Domain, { machine }: GuestRun): Promise<DomainFilesConfig['doors']> {
-    const folder = await runFolder(this.parts.folders.run, domain.id)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    return { listen: filesAddress(folder), card: machine.filesCard }
   }
 
   #report(report: FilesReport): void {
@@ -314,17 +266,6 @@ export class FileService {
     const meters = domain.run ? this.#meters(domain) : null
     this.parts.broadcast.publish({ topic: 'files', payload: { id, meters, denials, changed } })
   }
-}
-
-function hasFiles({ record: { spec } }: Domain): boolean {
-  return spec.shares.length > 0 || spec.registry.hives.length > 0 || spec.registry.served
-}
-
-/** Whether anything of the guest's is kept beside its disks. */
-function keepsFiles({ record: { spec } }: Domain): boolean {
-  return (
-    spec.shares.some(({ mode }) => mode === 'copy-on-write') || spec.registry.hives.length > 0 || spec.registry.served
-  )
 }
 
 function complain(error: unknown): void {

@@ -41,10 +41,11 @@ const ExportedKeys = v.strictObject({ vivariumKeys: v.literal(1), ring: SealedRi
 const FILE_MOST = 4 * 1024 * 1024
 
 const PROTECTS = [
-  'What guests change in copy-on-write shares, with the names of the files.',
-  'Disks, saved memory and the registry of domains made while sealing is on.',
+  'What guests change in copy-on-write shares, with the names of the files, of domains made while sealing is on.',
+  'The registry of such domains, and its base hives.',
 ]
 const LEAVES = [
+  'Disks of domains, and the memory of those that are saved or in a snapshot.',
   'Folders of the host that are shared: they stay as they are, and so do changes that are applied or written directly.',
   'Images, exported disks and appliances, captures of network traffic, the log, and the names of domains and shares.',
   'The memory of running guests and of Vivarium itself, and what the host swaps out.',

@@ -18,6 +18,8 @@ import type { FileService } from './files'
 import type { Journal } from './journal'
 import { segmentOf, type NetworkService } from './networks'
 
+const DISK = /^disk/
+
 export interface PoliciesParts {
   domains: DomainService
   addresses: AddressBook
@@ -53,6 +55,7 @@ export class PolicyService {
 
   /** Refuses, with the path, what names a domain or a group that there is not. */
   requireEnforceable(policy: SandboxPolicy, ownName = ''): void {
+    refuseDiskLimits(policy)
     const [missing] = missingPeers(policy, this.#names(ownName))
     if (!missing) return
     const { path, message } = missing
@@ -188,6 +191,17 @@ export class PolicyService {
     const address = parseAddress(peer)
     return address !== null && (address === GATEWAY_SUBNET.address + 1 || hostAddresses().has(address))
   }
+}
+
+/** Disks are not served by the file process yet, which alone could hold them to a rate of the policy. */
+function refuseDiskLimits({ limits }: SandboxPolicy): void {
+  const place = limits.io.findIndex(({ device }) => DISK.test(device))
+  if (place === -1) return
+  const path = `limits.io.${place}.device`
+  throw new VmmError('unsupported', `The policy is not valid at '${path}': limits here hold for shares only.`, {
+    hint: 'Limit disks in the settings of the domain.',
+    context: { path },
+  })
 }
 
 function refused(fault: NonNullable<PolicyCheckView['fault']>): PolicyCheckView {

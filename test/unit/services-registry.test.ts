@@ -79,20 +79,23 @@ describe('the registry of a domain', () => {
     expect(await call('registry.diff', { id })).toMatchObject({ total: 0 })
   })
 
-  test('goes with snapshots, and is compared with them and with other domains', async () => {
-    const { call, id } = await imported('hive')
-    const { resultId: snapshotId } = await finish(call, call('snapshots.create', { id, name: 'First' }))
-    const { resultId: cloneId } = await finish(call, call('domains.clone', { id, name: 'Other' }))
-    await call('registry.setValue', { id, key: KEY, name: 'After', type: 1, data: utf16('x') })
+  test.each(['changes', 'hive'] as const)(
+    'read as %s goes with snapshots, and is compared with them and with other domains',
+    async (as) => {
+      const { call, id } = await imported(as)
+      const { resultId: snapshotId } = await finish(call, call('snapshots.create', { id, name: 'First' }))
+      const { resultId: cloneId } = await finish(call, call('domains.clone', { id, name: 'Other' }))
+      await call('registry.setValue', { id, key: KEY, name: 'After', type: 1, data: utf16('x') })
 
-    const since = await call('registry.diff', { id, since: { snapshotId } })
-    expect(since.entries).toMatchObject([{ kind: 'added', value: 'After', after: { text: 'x' } }])
-    expect(await call('registry.diff', { id, since: { domainId: cloneId } })).toMatchObject({ total: 1 })
+      const since = await call('registry.diff', { id, since: { snapshotId } })
+      expect(since.entries).toMatchObject([{ kind: 'added', value: 'After', after: { text: 'x' } }])
+      expect(await call('registry.diff', { id, since: { domainId: cloneId } })).toMatchObject({ total: 1 })
 
-    await finish(call, call('snapshots.revert', { id, snapshotId }))
-    expect(await call('registry.diff', { id, since: { snapshotId } })).toMatchObject({ total: 0 })
-    expect(await call('registry.diff', { id, since: { domainId: cloneId } })).toMatchObject({ total: 0 })
-  })
+      await finish(call, call('snapshots.revert', { id, snapshotId }))
+      expect(await call('registry.diff', { id, since: { snapshotId } })).toMatchObject({ total: 0 })
+      expect(await call('registry.diff', { id, since: { domainId: cloneId } })).toMatchObject({ total: 0 })
+    },
+  )
 
   test('is written as .reg and as a hive, which another domain reads', async () => {
     const { call, id, folder } = await imported('changes')

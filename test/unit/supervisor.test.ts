@@ -31,7 +31,8 @@ function toldReboots(startedAt: number, times: number): string[] {
     return Promise.resolve()
   }
   const networks = { attach: () => Promise.resolve(), network: { endFlows: () => Promise.resolve() } }
-  const parts = { domains: {}, broadcast: {}, consoles: {}, networks, journal: { info: tell, warning: tell } }
+  const files = { attach: () => Promise.resolve(), introduce: () => Promise.resolve() }
+  const parts = { domains: {}, broadcast: {}, consoles: {}, networks, files, journal: { info: tell, warning: tell } }
   const supervisor = new Supervisor(parts as unknown as SupervisorParts)
   const { run, reset } = resettableRun(startedAt)
   supervisor.watch(new Domain(domainRecord()), run)
