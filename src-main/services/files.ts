@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import type { FileDenialView, FilesView, IoDeviceView, OnceView } from '../contract'
 import type { SpawnGuest } from '../../vmm/engine/guest-process'
@@ -161,7 +162,7 @@ export class FileService {
   /** Puts what `snapshot` copied back, or takes it over in a clone; the domain is off. */
   async restore(domain: Domain, folder: string): Promise<void> {
     await this.files.closeDomain(domain.id)
-    if (!this.#configs.keeps(domain)) return
+    if (!existsSync(folder) && !this.#configs.keeps(domain)) return
     const { folders } = this.parts
     const shares = domain.record.spec.shares.map(({ id }) => ({ id, overlay: folders.share(domain.id, id) }))
     await this.files.ask('restore', { shares, registry: folders.registry(domain.id) }, folder)
