@@ -81,8 +81,13 @@ export const CHANGE_WORDS: Record<FileChangeView['kind'], { word: string; mark: 
 export const changeSentence = ({ kind, from }: Pick<FileChangeView, 'kind' | 'from'>): string =>
   from ? `${CHANGE_WORDS[kind].word} from ${safeText(from, 1000)}` : CHANGE_WORDS[kind].word
 
-/** '1.2 MiB → 3 MiB', or the one that is there. */
-export function sizeChange({ bytesBefore, bytesAfter }: Pick<FileChangeView, 'bytesBefore' | 'bytesAfter'>): string {
+/** '1.2 MiB → 3 MiB', or the one that is there; '' for what is no file. */
+export function sizeChange({
+  type,
+  bytesBefore,
+  bytesAfter,
+}: Pick<FileChangeView, 'type' | 'bytesBefore' | 'bytesAfter'>): string {
+  if (type !== 'file') return ''
   const sides = [bytesBefore, bytesAfter].filter((bytes) => bytes !== null).map(size)
   return sides[0] === sides[1] ? (sides[0] ?? '') : sides.join(' → ')
 }

@@ -60,14 +60,14 @@ export function makeFileHandlers(parts: FileHandlerParts): Pick<Handlers, keyof 
       await parts.journal.info(id, 'policy.once-forgotten', `${domain.name}: what was allowed once is over.`)
       return await files.setOnce(domain, { files: [], registry: [] })
     },
-    'files.explain': ({ id, share, path }) => {
+    'files.explain': ({ id, policy, share, path }) => {
       const { spec } = domains.get(id).record
       const found = spec.shares.find(({ name }) => name === share)
       if (!found) {
         throw new VmmError('not-found', `There is no share called ${share}.`, { hint: 'Choose one of its shares.' })
       }
       const once = files.once(id).files
-      return explainFile(spec.policy.files.rules, { share, mode: found.mode, path, once })
+      return explainFile((policy ?? spec.policy).files.rules, { share, mode: found.mode, path, once })
     },
     'files.hostFolders': ({ path }) => hostFolders(path),
     'keys.get': () => keys.view(),

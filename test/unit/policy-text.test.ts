@@ -67,6 +67,31 @@ describe('a policy as text', () => {
       expect(parsePolicyText(policyText(policy))).toEqual(policy)
     }
   })
+
+  test('says the rules of files and registry and the limits of devices again', () => {
+    const policy = v.parse(SandboxPolicySchema, {
+      files: {
+        rules: [
+          { name: 'Keys', action: 'hide', paths: ['*.key'] },
+          { name: 'Tools', action: 'redirect', shares: ['docs'], paths: ['/bin'], ignoreCase: true, to: 'docs:/tools' },
+          { name: 'Room', action: 'quota', paths: ['**'], bytes: 5000, files: 10 },
+        ],
+      },
+      registry: {
+        rules: [
+          { name: 'Run', action: 'deny', keys: ['HKLM\\Software\\**'] },
+          { name: 'Other', action: 'redirect', keys: ['HKCU\\A'], to: 'HKCU\\B' },
+        ],
+      },
+      limits: {
+        io: [
+          { device: '', writeBytes: 4_000_000 },
+          { device: 'share:docs', readOps: 5, burstMs: 1000 },
+        ],
+      },
+    })
+    expect(parsePolicyText(policyText(policy))).toEqual(policy)
+  })
 })
 
 const RULE = '{"name": "r", "action": "allow", "peers": ["any"]}'

@@ -80,11 +80,11 @@ describe('changes as a tree', () => {
   })
 
   it('tell sizes before and after', () => {
-    expect(sizeChange({ bytesBefore: 1024, bytesAfter: 2048 })).toBe('1 KiB → 2 KiB')
+    expect(sizeChange({ type: 'file', bytesBefore: 1024, bytesAfter: 2048 })).toBe('1 KiB → 2 KiB')
     expect([
-      sizeChange({ bytesBefore: null, bytesAfter: 5 }),
-      sizeChange({ bytesBefore: 5, bytesAfter: 5 }),
-      sizeChange({ bytesBefore: null, bytesAfter: null }),
+      sizeChange({ type: 'file', bytesBefore: null, bytesAfter: 5 }),
+      sizeChange({ type: 'file', bytesBefore: 5, bytesAfter: 5 }),
+      sizeChange({ type: 'file', bytesBefore: null, bytesAfter: null }),
     ]).toEqual(['5 B', '5 B', ''])
   })
 

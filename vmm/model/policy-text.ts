@@ -2,6 +2,9 @@ import { findNodeAtLocation, parseTree, printParseErrorCode, type Node, type Par
 import { parseOrRefuse } from './domain'
 import { VmmError } from './errors'
 import { SandboxPolicySchema, type NetworkRule, type SandboxPolicy } from './policy'
+import type { FileRule } from './policy-files'
+import { NO_RATES, type IoLimit } from './policy-io'
+import type { RegistryRule } from './policy-registry'
 import { safeText } from './safe-text'
 
 /** A policy as the text that people edit: JSON as RFC 8259 has it, without comments. */
@@ -125,11 +128,17 @@ function placeOf(text: string, offset: number): { line: number; column: number }
 }
 
 /** The policy as text for people: what is as usual is left out, so that what is said stands out. */
-export function policyText({ version, network, limits }: SandboxPolicy): string {
+export function policyText({ version, network, files, registry, limits }: SandboxPolicy): string {
+  const limited = {
+    ...(limits.network.length > 0 ? { network: limits.network.map(withoutZeros) } : {}),
+    ...(limits.io.length > 0 ? { io: limits.io.map(ioWords) } : {}),
+  }
   const document = {
     version,
     network: { rules: network.rules.map(ruleWords) },
-    ...(limits.network.length > 0 ? { limits: { network: limits.network.map(withoutZeros) } } : {}),
+    ...(files.rules.length > 0 ? { files: { rules: files.rules.map(fileRuleWords) } } : {}),
+    ...(registry.rules.length > 0 ? { registry: { rules: registry.rules.map(registryRuleWords) } } : {}),
+    ...(Object.keys(limited).length > 0 ? { limits: limited } : {}),
   }
   // lists of texts read better on one line
   const list = /\[\n\s+("(?:[^"\\]|\\.)*"(?:,\n\s+"(?:[^"\\]|\\.)*")*)\n\s+\]/g
@@ -147,6 +156,26 @@ function ruleWords({ name, action, direction, protocol, peers, ports, ...rates }
     ...(ports.length === 0 ? {} : { ports }),
     ...withoutZeros(rates),
   }
+}
+
+function fileRuleWords({ name, action, shares, paths, ignoreCase, to, ...quota }: FileRule): object {
+  return {
+    name,
+    action,
+    ...(shares.length === 0 ? {} : { shares }),
+    paths,
+    ...(ignoreCase ? { ignoreCase } : {}),
+    ...(to === '' ? {} : { to }),
+    ...withoutZeros(quota),
+  }
+}
+
+function registryRuleWords({ to, ...rule }: RegistryRule): object {
+  return { ...rule, ...(to === '' ? {} : { to }) }
+}
+
+function ioWords({ burstMs, ...limit }: IoLimit): object {
+  return { ...withoutZeros(limit), ...(burstMs === NO_RATES.burstMs ? {} : { burstMs }) }
 }
 
 /** The number of a network card stays, also the first. */
