@@ -237,7 +237,10 @@ function firstLine(text: string): string {
   return safeText(line.replace(/^.*qemu-system-\w+(\.exe)?: /, '').trim(), 200).replace(/\.$/, '')
 }
 
-/** The processor that a guest sees: the host's own, or all that can be emulated. */
+/**
+ * The processor that a guest sees: the host's own, or all that can be emulated but SMAP: with it QEMU before 9.1 takes
+ * what a program does by `iret` for the kernel's doing, and Linux kills the program (every one of Wine, for instance).
+ */
 export function cpuOf(accelerator: Accelerator): string {
-  return accelerator === 'tcg' ? 'max' : 'host'
+  return accelerator === 'tcg' ? 'max,smap=off' : 'host'
 }

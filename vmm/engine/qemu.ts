@@ -64,7 +64,7 @@ export class QemuEngine implements Engine {
   /** Of whatever QEMU there is now; '' without one. */
   async stateVersion(): Promise<string> {
     const { version } = await this.#hosts.find().catch(() => ({ version: '' }))
-    return version && `qemu-${version}-1`
+    return version && `qemu-${version}-2`
   }
 
   async probe(anew = false): Promise<EngineVerdict> {
