@@ -84,15 +84,19 @@ async function assemble(
   const policies = new PolicyService({ domains, addresses, networks, files, journal })
   const mirrors = new MirrorService({ storage, domains, networks, journal })
   const captures = new CaptureService({ storage, domains, folders, networks, journal })
+  const hives = new HiveService({ storage, folders, domains })
+  const registries = new RegistryService({ domains, files, folders, hives, journal, tasks, uploads })
   const forget = async (domainId: string) => {
     await files.forget(domainId)
     await networks.forget(domainId)
     await mirrors.forget(domainId)
   }
   const remover = new Remover({ storage, folders, domains, engines, images, forget })
-  const supervisor = new Supervisor({ domains, broadcast, journal, bootSnapshots, consoles, remover, networks, files })
+  const supervisor = new Supervisor({
+    ...{ domains, broadcast, journal, bootSnapshots, consoles, remover, networks, files, registries },
+  })
   const lifecycle = new Lifecycle(
-    { domains, engines, images, bootSnapshots, files, folders, journal, tasks },
+    { domains, engines, images, bootSnapshots, files, registries, folders, journal, tasks },
     supervisor,
   )
   const snapshots = new SnapshotService({ storage, domains, engines, files, folders, journal, tasks, lifecycle })
@@ -101,8 +105,6 @@ async function assemble(
   const exports = new ExportService({ domains, engines, folders, images, journal, tasks })
   const shares = new ShareService({ domains, files, folders, journal })
   const shareChanges = new ShareChanges({ domains, files, shares, journal, tasks })
-  const hives = new HiveService({ storage, folders, domains })
-  const registries = new RegistryService({ domains, files, folders, hives, journal, tasks, uploads })
   const trash = new TrashService({ storage, domains, folders, journal, remover, tasks })
 
   await settings.load()

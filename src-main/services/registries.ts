@@ -138,14 +138,16 @@ export class RegistryService {
 
   /** After it has ended: what programs changed there comes back. */
   async takePrefixes(domain: Domain): Promise<void> {
-    for (const prefix of domain.record.spec.registry.prefixes) {
+    const { prefixes } = domain.record.spec.registry
+    if (prefixes.length === 0) return
+    for (const prefix of prefixes) {
       await this.#unlessTrouble(domain, prefix, async () => {
-        const changes = await this.ask(domain.id, 'takePrefix', prefix)
+        const changes = await this.ask(domain.id, 'takePrefix', prefix, false)
         const words = `${changes} changes of the registry came back from the Wine prefix ${prefix.share}:${prefix.path}.`
         await this.parts.journal.info(domain.id, 'registry.prefix-taken', words)
       })
     }
-    if (domain.record.spec.registry.prefixes.length > 0) this.parts.files.publishRegistry(domain.id)
+    this.parts.files.publishRegistry(domain.id)
   }
 
   async #importChanges(domain: Domain, file: string, key: string): Promise<void> {

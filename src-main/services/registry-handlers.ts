@@ -50,7 +50,7 @@ export function makeRegistryHandlers(parts: RegistryHandlerParts): Pick<Handlers
     'registry.import': (wanted, client) => registries.importFrom(wanted, client),
     'registry.writePrefix': ({ id, prefix }) => done(registries.ask(id, 'writePrefix', prefix)),
     'registry.takePrefix': async ({ id, prefix }) => {
-      const changes = await registries.ask(id, 'takePrefix', prefix)
+      const changes = await registries.ask(id, 'takePrefix', prefix, domains.get(id).run !== null)
       files.publishRegistry(id)
       return { changes }
     },

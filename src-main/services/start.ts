@@ -13,6 +13,7 @@ import type { ImageService } from './images'
 import type { Journal } from './journal'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import { machineSpec } from './machine-spec'
+import type { RegistryService } from './registries'
 import type { Supervisor } from './supervisor'
 import type { TaskContext, TaskService } from './tasks'
 
@@ -23,6 +24,7 @@ export interface StartParts {
   bootSnapshots: BootSnapshots
   folders: Folders
   files: FileService
+  registries: RegistryService
   journal: Journal
   tasks: TaskService
 }
@@ -96,6 +98,7 @@ export class Starter {
     const { engines, images, bootSnapshots, domains } = this.parts
     const image = images.get(domain.record.spec.imageId)
     await this.parts.files.prepare(domain)
+    await this.parts.registries.writePrefixes(domain)
     const place = await bootSnapshots.place(domain, image, engines.get(domain.record.spec.engine))
     const instantly = !cold && place !== null && (await bootSnapshots.exists(place))
     if (instantly) {

@@ -10,6 +10,7 @@ import type { DomainService } from './domains'
 import type { FileService } from './files'
 import type { Journal } from './journal'
 import type { NetworkService } from './networks'
+import type { RegistryService } from './registries'
 import type { Remover } from './remover'
 
 /** A guest that reboots this soon after its start, milliseconds … */
@@ -26,6 +27,7 @@ export interface SupervisorParts {
   remover: Remover
   networks: NetworkService
   files: FileService
+  registries: RegistryService
 }
 
 /** Watches running machines: their load, their agent coming up, and their end. */
@@ -144,9 +146,11 @@ export class Supervisor {
 
   async #ended(domain: Domain, run: GuestRun, end: MachineEnd): Promise<void> {
     if (domain.run !== run) return
-    const { domains, journal, networks, files } = this.parts
+    const { domains, journal, networks, files, registries } = this.parts
     domain.run = null
     void follow(networks.detach(domain.id))
+    // a guest that was saved goes on with what it has
+    if (domain.record.state !== 'saved') await follow(registries.takePrefixes(domain))
     void follow(files.detach(domain.id))
     domain.forgetCounters()
     domain.startedInstantly = false

@@ -29,7 +29,8 @@ import { RegistrySearch } from './registry-search'
 import { RegistryStore, type RegistryBase } from './registry-store'
 import { Registry } from './registry-tree'
 import { valueText } from './value-text'
-import { diffWinePrefix, WINE_USER, writeWinePrefix, type WineFiles } from './wine-prefix'
+import { WINE_USER, type WineFiles } from './wine-prefix'
+import { WinePrefixes } from './wine-prefixes'
 
 const STORE = 'registry'
 /** Searches that can be gone on with. */
@@ -50,6 +51,7 @@ export class DomainRegistry implements RegistryCalls {
   readonly store: RegistryStore
   readonly #bases: BaseHives
   readonly #key: StoreKey
+  readonly #prefixes: WinePrefixes
   readonly #searches = new Map<string, RegistrySearch>()
   #tree: { registry: Registry; ruled: RuledRegistry; provider: Provider } | null = null
 
@@ -63,6 +65,11 @@ export class DomainRegistry implements RegistryCalls {
     this.#key = StoreKey.of(key, STORE)
     this.#bases = new BaseHives(config.hivesFolder, this.#key)
     this.store = RegistryStore.open({ folder: config.folder, key: this.#key, bases: this.#bases, base: baseOf(config) })
+    this.#prefixes = new WinePrefixes({
+      ...{ folder: config.folder, key: this.#key, bases: this.#bases, store: this.store },
+      read: (place) => around.readPrefix(place),
+      write: (place, files) => around.writePrefix(place, files),
+    })
     this.stand(config)
   }
 
@@ -240,15 +247,12 @@ export class DomainRegistry implements RegistryCalls {
     return new RuledRegistry(this.registry, new RegistryRules(rules, once)).explain(key)
   }
 
-  writePrefix(place: WinePrefix): void {
-    this.around.writePrefix(place, writeWinePrefix(this.registry))
+  writePrefix(place: WinePrefix): Promise<void> {
+    return this.#prefixes.write(place)
   }
 
-  async takePrefix(place: WinePrefix): Promise<number> {
-    const differences = diffWinePrefix(this.registry, this.around.readPrefix(place))
-    for (const change of changesOf(differences, this.registry.now())) this.registry.change(change)
-    await this.store.commit()
-    return differences.length
+  takePrefix(place: WinePrefix, live: boolean): Promise<number> {
+    return this.#prefixes.take(place, live)
   }
 
   #value(path: string, name: string) {

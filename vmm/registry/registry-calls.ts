@@ -108,7 +108,8 @@ export interface RegistryCalls {
   importHives(path: string, key: string): ImportedHive[]
   /** What would happen to a key by some rules. */
   explain(key: string, rules: readonly RegistryRule[], once: readonly RegistryRule[]): RegistryVerdict
-  /** Writes the registry into a prefix of a share, or takes back what its programs changed; tells how many entries. */
-  writePrefix(place: PrefixPlace): void
-  takePrefix(place: PrefixPlace): Promise<number>
+  /** Writes the registry into a prefix of a share. Throws `state` when it has nothing that Wine needs. */
+  writePrefix(place: PrefixPlace): Promise<void>
+  /** Takes back what programs of the prefix changed, and tells how many entries; `live`: they may go on. */
+  takePrefix(place: PrefixPlace, live: boolean): Promise<number>
 }
