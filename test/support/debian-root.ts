@@ -11,42 +11,71 @@ const run = promisify(execFile)
 /** Built once and kept between runs. */
 const CACHE = path.resolve('.vite/test-debian')
 const RELEASE = 'bookworm'
-const PACKAGES = ['systemd-sysv', 'login', 'udev', 'dbus', 'linux-image-cloud-amd64', 'qemu-guest-agent']
-const LEFT_OUT = ['doc', 'man', 'info', 'locale'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`)
-/** Root has no password; the rest is as Debian sets it up. */
-const HOOKS = ['chroot "$1" passwd --quiet -d root', 'echo kept-by-debian > "$1/etc/hostname"']
-const SIZE = '700M'
+const LEFT_OUT = ['doc', 'man', 'info', 'locale'].map((name) => `/usr/share/${name}/*`)
 const SETTINGS = /^acquire::(https?::proxy|check-valid-until|check-date)/i
+
+/** What a Debian of ours is made of. */
+export interface DebianRecipe {
+  /** Under which it is kept. */
+  name: string
+  packages: readonly string[]
+  /** Files that are not unpacked, beside documentation, as dpkg matches them. */
+  leftOut: readonly string[]
+  /** Shell lines for when its first packages are there, and all; $1 is its root. */
+  early: readonly string[]
+  hooks: readonly string[]
+  /** Of its disk, as mkfs takes it. */
+  size: string
+  /** A folder of it that stays on the host instead of its disk; '' when none does. */
+  apart: string
+}
 
 export interface DebianRoot {
   kernel: string
   initrd: string
   /** A bare ext4 file system, raw. */
   disk: string
+  /** What its recipe sets apart. */
+  apart: string
+}
+
+/** A small Debian with systemd and QEMU's guest agent. Root has no password; the rest is as Debian sets it up. */
+const SMALL: DebianRecipe = {
+  name: 'small',
+  packages: ['systemd-sysv', 'login', 'udev', 'dbus', 'linux-image-cloud-amd64', 'qemu-guest-agent'],
+  leftOut: [],
+  early: [],
+  hooks: ['chroot "$1" passwd --quiet -d root', 'echo kept-by-debian > "$1/etc/hostname"'],
+  size: '700M',
+  apart: '',
 }
 
 /** Why a Debian cannot be put together here, for the title of a skipped test; '' when it can. */
 export const NO_DEBIAN_ROOT = whyNot()
 
-/** A small Debian with systemd and QEMU's guest agent, whole as mmdebstrap makes it from the sources of this host. */
-export async function debianRoot(): Promise<DebianRoot> {
+/** A Debian as mmdebstrap makes it from the sources of this host. */
+export async function debianRoot(recipe = SMALL): Promise<DebianRoot> {
   const key = createHash('sha256')
-    .update(JSON.stringify([RELEASE, PACKAGES, LEFT_OUT, HOOKS, SIZE]))
+    .update(JSON.stringify([RELEASE, LEFT_OUT, recipe]))
     .digest('hex')
-  const place = path.join(CACHE, key.slice(0, 16))
-  if (!existsSync(place)) await build(place)
+  const place = path.join(CACHE, `${recipe.name}-${key.slice(0, 16)}`)
+  if (!existsSync(place)) await build(recipe, place)
   return {
     kernel: path.join(place, 'vmlinuz'),
     initrd: path.join(place, 'initrd.img'),
     disk: path.join(place, 'root.ext4'),
+    apart: path.join(place, 'apart'),
   }
 }
 
-/** Whole or not at all; what an older recipe made is removed. */
-async function build(place: string): Promise<void> {
-  await rm(CACHE, { recursive: true, force: true })
+/** Whole or not at all; what an older recipe of the name made is removed. */
+async function build(recipe: DebianRecipe, place: string): Promise<void> {
+  const { name, packages, early, hooks, size, apart } = recipe
   await mkdir(CACHE, { recursive: true, mode: 0o700 })
-  const scratch = await mkdtemp(path.join(CACHE, 'partial-'))
+  for (const old of readdirSync(CACHE).filter((each) => each.startsWith(`${name}-`))) {
+    await rm(path.join(CACHE, old), { recursive: true, force: true })
+  }
+  const scratch = await mkdtemp(path.join(CACHE, `${name}-partial-`))
   const [tree, made] = [path.join(scratch, 'tree'), path.join(scratch, 'made')]
   await mkdir(made)
   const settings = (await run('apt-config', ['dump'])).stdout.split('\n').filter((line) => SETTINGS.test(line))
@@ -54,19 +83,21 @@ async function build(place: string): Promise<void> {
     '--quiet',
     '--variant=minbase',
     '--format=directory',
-    `--include=${PACKAGES.join(',')}`,
-    ...LEFT_OUT,
+    `--include=${packages.join(',')}`,
+    ...[...LEFT_OUT, ...recipe.leftOut].map((glob) => `--dpkgopt=path-exclude=${glob}`),
     ...settings.map((line) => `--aptopt=${line}`),
-    ...HOOKS.map((hook) => `--customize-hook=${hook}`),
+    ...early.map((hook) => `--essential-hook=${hook}`),
+    ...hooks.map((hook) => `--customize-hook=${hook}`),
     RELEASE,
     tree,
     ...sources(),
   ])
-  for (const name of ['vmlinuz', 'initrd.img']) {
-    const [found = ''] = readdirSync(path.join(tree, 'boot')).filter((file) => file.startsWith(`${name}-`))
-    await cp(path.join(tree, 'boot', found), path.join(made, name))
+  for (const file of ['vmlinuz', 'initrd.img']) {
+    const [found = ''] = readdirSync(path.join(tree, 'boot')).filter((each) => each.startsWith(`${file}-`))
+    await cp(path.join(tree, 'boot', found), path.join(made, file))
   }
-  await run('mkfs.ext4', ['-q', '-L', 'root', '-d', tree, path.join(made, 'root.ext4'), SIZE])
+  if (apart !== '') await rename(path.join(tree, apart), path.join(made, 'apart'))
+  await run('mkfs.ext4', ['-q', '-L', 'root', '-d', tree, path.join(made, 'root.ext4'), size])
   await rename(made, place)
   await rm(scratch, { recursive: true, force: true })
 }
