@@ -1,5 +1,5 @@
 import { VmmError } from '../../vmm/model/errors'
-import type { DomainView, ImageView, SnapshotView } from '../contract'
+import type { DomainView, ImageView, ShareView, SnapshotView } from '../contract'
 import type { CliSession } from './session'
 
 interface Named {
@@ -31,4 +31,19 @@ export async function findImage(cli: CliSession, given: string): Promise<ImageVi
 export async function findSnapshot(cli: CliSession, domain: DomainView, given: string): Promise<SnapshotView> {
   const all = await cli.call('snapshots.list', { id: domain.id })
   return findNamed(all, given, 'snapshot', `vivarium snapshot ls ${domain.name}`)
+}
+
+/** A share of a domain by its name or id. */
+export async function findShare(
+  cli: CliSession,
+  domain: string,
+  which: string,
+): Promise<{ id: string; domain: DomainView; share: ShareView }> {
+  const found = await findDomain(cli, domain)
+  const { shares } = await cli.call('files.get', { id: found.id })
+  const share = shares.find(({ id, name }) => id === which || name === which)
+  if (share) return { id: found.id, domain: found, share }
+  throw new VmmError('not-found', `${found.name} has no share called '${which}'.`, {
+    hint: `'vivarium shares ls ${found.name}' shows what there is.`,
+  })
 }

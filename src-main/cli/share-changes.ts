@@ -1,10 +1,10 @@
 import { type Command } from 'commander'
 import { VmmError } from '../../vmm/model/errors'
 import { CHANGES_MOST, type FileChangesView, type FileChangeView, type FileSidesView, type TaskView } from '../contract'
+import { findShare } from './find'
 import { followTask } from './follow-task'
 import { wholeNumber } from './options'
 import type { CliSession } from './session'
-import { findShare } from './shares'
 import { sizeText, table } from './text'
 import { unifiedDiff } from './unified-diff'
 

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { VmmError } from '../../vmm/model/errors'
-import { SHARE_MODES, type DomainView, type FilesView, type ShareMode, type ShareView } from '../contract'
+import { SHARE_MODES, type FilesView, type ShareMode, type ShareView } from '../contract'
 import { accessText } from './access'
-import { findDomain } from './find'
+import { findDomain, findShare } from './find'
 import { given } from './options'
 import type { CliSession } from './session'
 import { addShareChangeCommands } from './share-changes'
@@ -92,21 +92,6 @@ export function addShareCommands(program: Command, cli: CliSession): void {
     })
 
   addShareChangeCommands(shares, cli)
-}
-
-/** A share of a domain by its name or id. */
-export async function findShare(
-  cli: CliSession,
-  domain: string,
-  which: string,
-): Promise<{ id: string; domain: DomainView; share: ShareView }> {
-  const found = await findDomain(cli, domain)
-  const { shares } = await cli.call('files.get', { id: found.id })
-  const share = shares.find(({ id, name }) => id === which || name === which)
-  if (share) return { id: found.id, domain: found, share }
-  throw new VmmError('not-found', `${found.name} has no share called '${which}'.`, {
-    hint: `'vivarium shares ls ${found.name}' shows what there is.`,
-  })
 }
 
 function modeOption(): Option {

@@ -18,8 +18,6 @@ import type { FileService } from './files'
 import type { Journal } from './journal'
 import { segmentOf, type NetworkService } from './networks'
 
-const DISK = /^disk/
-
 export interface PoliciesParts {
   domains: DomainService
   addresses: AddressBook
@@ -195,7 +193,7 @@ export class PolicyService {
 
 /** Disks are not served by the file process yet, which alone could hold them to a rate of the policy. */
 function refuseDiskLimits({ limits }: SandboxPolicy): void {
-  const place = limits.io.findIndex(({ device }) => DISK.test(device))
+  const place = limits.io.findIndex(({ device }) => device.startsWith('disk'))
   if (place === -1) return
   const path = `limits.io.${place}.device`
   throw new VmmError('unsupported', `The policy is not valid at '${path}': limits here hold for shares only.`, {

@@ -18,8 +18,10 @@ function slowly(pattern: readonly string[], names: readonly string[]): boolean {
 
 function oneName(part: string, name: string): boolean {
   if (part === '') return name === ''
-  if (part[0] === '*') return oneName(part.slice(1), name) || (name !== '' && oneName(part, name.slice(1)))
-  return name !== '' && (part[0] === '?' || part[0] === name[0]) && oneName(part.slice(1), name.slice(1))
+  if (part.startsWith('*')) return oneName(part.slice(1), name) || (name !== '' && oneName(part, name.slice(1)))
+  return (
+    name !== '' && (part.startsWith('?') || part.charAt(0) === name.charAt(0)) && oneName(part.slice(1), name.slice(1))
+  )
 }
 
 test('patterns match what a slow reading of them matches', () => {

@@ -9,7 +9,8 @@ import { connectParent } from './parent-link'
 const wasmFile = createRequire(__filename).resolve('v86/build/v86.wasm')
 const host = new EmbeddedHost(wasmFile, (message) => send(message))
 
-const send = connectParent<ToGuest, FromGuest>((message) => {
+const send: (message: FromGuest) => void = connectParent((received) => {
+  const message = received as ToGuest
   switch (message.type) {
     case 'moment-over':
       host.momentOver(message.seq, message.failure)

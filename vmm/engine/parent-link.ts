@@ -5,15 +5,15 @@ interface ParentPort {
 }
 
 /** Calls `receive` for each message of main, and returns what sends one to it. The process ends with main. */
-export function connectParent<In, Out>(receive: (message: In) => void): (message: Out) => void {
+export function connectParent(receive: (message: unknown) => void): (message: unknown) => void {
   const port = (process as unknown as { parentPort?: ParentPort }).parentPort
   if (port) {
-    port.on('message', (event) => receive(event.data as In))
+    port.on('message', (event) => receive(event.data))
     return (message) => port.postMessage(message)
   }
-  process.on('message', (message) => receive(message as In))
+  process.on('message', (message) => receive(message))
   process.on('disconnect', () => process.exit(0))
   return (message) => {
-    if (process.connected) process.send?.(message as object)
+    if (process.connected) process.send?.(message)
   }
 }

@@ -5,7 +5,7 @@ import { serveFiles } from './files-server'
 /** Entry point of the file process: all shares, volumes and registries of all domains. It ends with main. */
 
 let receive: (message: unknown) => void = () => undefined
-const send = connectParent<unknown, unknown>((message) => receive(message))
+const send = connectParent((message) => receive(message))
 
 serveFiles(
   { send, onMessage: (take) => (receive = take) },

@@ -46,7 +46,7 @@ export const IoDeviceSchema = v.pipe(
   v.check(
     (text) =>
       text === '' ||
-      (text.startsWith("share:") ? v.is(ShareNameSchema, text.replace(SHARE_DEVICE, '')) : v.is(DiskIdSchema, text)),
+      (text.startsWith('share:') ? v.is(ShareNameSchema, text.replace(SHARE_DEVICE, '')) : v.is(DiskIdSchema, text)),
     'A device is "disk", "disk1" …, "share:NAME", or "" for all together.',
   ),
   v.description('"disk", "disk1" …, "share:NAME"; "" for all disks and shares of the domain together.'),
