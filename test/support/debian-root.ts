@@ -9,8 +9,8 @@ import { findCommand } from './display'
 const run = promisify(execFile)
 
 /** Built once and kept between runs. */
-const CACHE = path.resolve('.vite/test-debian')
-const RELEASE = 'bookworm'
+export const CACHE = path.resolve('.vite/test-debian')
+export const RELEASE = 'bookworm'
 const LEFT_OUT = ['doc', 'man', 'info', 'locale'].map((name) => `/usr/share/${name}/*`)
 const SETTINGS = /^acquire::(https?::proxy|check-valid-until|check-date)/i
 
@@ -78,14 +78,13 @@ async function build(recipe: DebianRecipe, place: string): Promise<void> {
   const scratch = await mkdtemp(path.join(CACHE, `${name}-partial-`))
   const [tree, made] = [path.join(scratch, 'tree'), path.join(scratch, 'made')]
   await mkdir(made)
-  const settings = (await run('apt-config', ['dump'])).stdout.split('\n').filter((line) => SETTINGS.test(line))
   await run('mmdebstrap', [
     '--quiet',
     '--variant=minbase',
     '--format=directory',
     `--include=${packages.join(',')}`,
     ...[...LEFT_OUT, ...recipe.leftOut].map((glob) => `--dpkgopt=path-exclude=${glob}`),
-    ...settings.map((line) => `--aptopt=${line}`),
+    ...(await aptOptions()),
     ...early.map((hook) => `--essential-hook=${hook}`),
     ...hooks.map((hook) => `--customize-hook=${hook}`),
     RELEASE,
@@ -102,8 +101,14 @@ async function build(recipe: DebianRecipe, place: string): Promise<void> {
   await rm(scratch, { recursive: true, force: true })
 }
 
+/** How the host's apt reaches its sources, for mmdebstrap. */
+export async function aptOptions(): Promise<string[]> {
+  const { stdout } = await run('apt-config', ['dump'])
+  return stdout.split('\n').flatMap((line) => (SETTINGS.test(line) ? [`--aptopt=${line}`] : []))
+}
+
 /** The files of the host's apt that offer the release. */
-function sources(): string[] {
+export function sources(): string[] {
   const folder = '/etc/apt/sources.list.d'
   const further = existsSync(folder) ? readdirSync(folder).map((name) => path.join(folder, name)) : []
   return ['/etc/apt/sources.list', ...further].filter(
