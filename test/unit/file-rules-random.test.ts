@@ -20,7 +20,9 @@ function oneName(part: string, name: string): boolean {
   if (part === '') return name === ''
   if (part.startsWith('*')) return oneName(part.slice(1), name) || (name !== '' && oneName(part, name.slice(1)))
   return (
-    name !== '' && (part.startsWith('?') || part.charAt(0) === name.charAt(0)) && oneName(part.slice(1), name.slice(1))
+    name !== '' &&
+    (part.startsWith('?') || part.codePointAt(0) === name.codePointAt(0)) &&
+    oneName(part.slice(1), name.slice(1))
   )
 }
 
