@@ -8,9 +8,9 @@ import { findCommand } from './display'
 
 const run = promisify(execFile)
 
-/** Built once and kept between runs. */
-export const CACHE = path.resolve('.vite/test-debian')
+const CACHE = path.resolve('.vite/test-debian')
 export const RELEASE = 'bookworm'
+/** Documentation, as dpkg matches it; no Debian of ours has it. */
 const LEFT_OUT = ['doc', 'man', 'info', 'locale'].map((name) => `/usr/share/${name}/*`)
 const SETTINGS = /^acquire::(https?::proxy|check-valid-until|check-date)/i
 
@@ -55,11 +55,7 @@ export const NO_DEBIAN_ROOT = whyNot()
 
 /** A Debian as mmdebstrap makes it from the sources of this host. */
 export async function debianRoot(recipe = SMALL): Promise<DebianRoot> {
-  const key = createHash('sha256')
-    .update(JSON.stringify([RELEASE, LEFT_OUT, recipe]))
-    .digest('hex')
-  const place = path.join(CACHE, `${recipe.name}-${key.slice(0, 16)}`)
-  if (!existsSync(place)) await build(recipe, place)
+  const place = await keptBuild(recipe.name, recipe, (scratch) => build(recipe, scratch))
   return {
     kernel: path.join(place, 'vmlinuz'),
     initrd: path.join(place, 'initrd.img'),
@@ -68,41 +64,60 @@ export async function debianRoot(recipe = SMALL): Promise<DebianRoot> {
   }
 }
 
-/** Whole or not at all; what an older recipe of the name made is removed. */
-async function build(recipe: DebianRecipe, place: string): Promise<void> {
-  const { name, packages, early, hooks, size, apart } = recipe
+/**
+ * A folder that is built once and kept between runs, whole or not at all; `make` gives what is to be kept, made in a
+ * scratch folder. What an older recipe of the name made is removed.
+ */
+export async function keptBuild(name: string, recipe: object, make: (scratch: string) => Promise<string>) {
+  const key = createHash('sha256').update(JSON.stringify([RELEASE, LEFT_OUT, recipe]))
+  const place = path.join(CACHE, `${name}-${key.digest('hex').slice(0, 16)}`)
+  if (existsSync(place)) return place
   await mkdir(CACHE, { recursive: true, mode: 0o700 })
   for (const old of readdirSync(CACHE).filter((each) => each.startsWith(`${name}-`))) {
     await rm(path.join(CACHE, old), { recursive: true, force: true })
   }
   const scratch = await mkdtemp(path.join(CACHE, `${name}-partial-`))
+  await rename(await make(scratch), place)
+  await rm(scratch, { recursive: true, force: true })
+  return place
+}
+
+async function build({ packages, leftOut, early, hooks, size, apart }: DebianRecipe, scratch: string): Promise<string> {
   const [tree, made] = [path.join(scratch, 'tree'), path.join(scratch, 'made')]
   await mkdir(made)
-  await run('mmdebstrap', [
-    '--quiet',
-    '--variant=minbase',
-    '--format=directory',
-    `--include=${packages.join(',')}`,
-    ...[...LEFT_OUT, ...recipe.leftOut].map((glob) => `--dpkgopt=path-exclude=${glob}`),
-    ...(await aptOptions()),
-    ...early.map((hook) => `--essential-hook=${hook}`),
-    ...hooks.map((hook) => `--customize-hook=${hook}`),
-    RELEASE,
-    tree,
-    ...sources(),
-  ])
+  const steps = [...early.map((hook) => `--essential-hook=${hook}`), ...hooks.map((hook) => `--customize-hook=${hook}`)]
+  await bootstrap(['--variant=minbase', ...steps], packages, tree, { leftOut })
   for (const file of ['vmlinuz', 'initrd.img']) {
     const [found = ''] = readdirSync(path.join(tree, 'boot')).filter((each) => each.startsWith(`${file}-`))
     await cp(path.join(tree, 'boot', found), path.join(made, file))
   }
   if (apart !== '') await rename(path.join(tree, apart), path.join(made, 'apart'))
   await run('mkfs.ext4', ['-q', '-L', 'root', '-d', tree, path.join(made, 'root.ext4'), size])
-  await rename(made, place)
-  await rm(scratch, { recursive: true, force: true })
+  return made
+}
+
+/** A folder with packages of the release and what they depend on, without documentation, as mmdebstrap makes it. */
+export async function bootstrap(
+  options: readonly string[],
+  packages: readonly string[],
+  tree: string,
+  { leftOut = [], from = sources() }: { leftOut?: readonly string[]; from?: readonly string[] } = {},
+): Promise<void> {
+  await run('mmdebstrap', [
+    '--quiet',
+    '--format=directory',
+    ...options,
+    `--include=${packages.join(',')}`,
+    ...[...LEFT_OUT, ...leftOut].map((glob) => `--dpkgopt=path-exclude=${glob}`),
+    ...(await aptOptions()),
+    RELEASE,
+    tree,
+    ...from,
+  ])
 }
 
 /** How the host's apt reaches its sources, for mmdebstrap. */
-export async function aptOptions(): Promise<string[]> {
+async function aptOptions(): Promise<string[]> {
   const { stdout } = await run('apt-config', ['dump'])
   return stdout.split('\n').flatMap((line) => (SETTINGS.test(line) ? [`--aptopt=${line}`] : []))
 }

@@ -5,7 +5,7 @@ import { CREATION, refused, type Tools } from './provider-trial'
 const LATER = { sec: 2_000_000_000, nsec: 123_456_789 }
 
 /** What a tree tells of its files besides their bytes. */
-export function tryDescriptions({ withTree, needs, title }: Tools): void {
+export function tryDescriptions({ withTree, needing }: Tools): void {
   test(
     'modes and times are kept',
     withTree((tree, root) => {
@@ -22,9 +22,9 @@ export function tryDescriptions({ withTree, needs, title }: Tools): void {
     }),
   )
 
-  needs('setUserId')(
-    title('a program runs as its owner', 'setUserId'),
-    withTree((tree, root) => {
+  test(
+    'a program runs as its owner',
+    needing('setUserId', (tree, root) => {
       const file = tree.createFile(root, 'a', CREATION)
       tree.change(file, { mode: 0o4711 })
 
@@ -32,9 +32,9 @@ export function tryDescriptions({ withTree, needs, title }: Tools): void {
     }),
   )
 
-  needs('nanoseconds')(
-    title('times are kept to the nanosecond', 'nanoseconds'),
-    withTree((tree, root) => {
+  test(
+    'times are kept to the nanosecond',
+    needing('nanoseconds', (tree, root) => {
       const file = tree.createFile(root, 'a', CREATION)
       tree.change(file, { modified: LATER })
 
@@ -42,9 +42,9 @@ export function tryDescriptions({ withTree, needs, title }: Tools): void {
     }),
   )
 
-  needs('owners')(
-    title('owners are who the guest says', 'owners'),
-    withTree((tree, root) => {
+  test(
+    'owners are who the guest says',
+    needing('owners', (tree, root) => {
       const file = tree.createFile(root, 'a', { mode: 0o600, uid: 1234, gid: 5678 })
       expect(tree.attributes(file)).toMatchObject({ uid: 1234, gid: 5678 })
       tree.change(file, { uid: 1, gid: 2 })
@@ -52,9 +52,9 @@ export function tryDescriptions({ withTree, needs, title }: Tools): void {
     }),
   )
 
-  needs('xattrs')(
-    title('extended attributes', 'xattrs'),
-    withTree((tree, root) => {
+  test(
+    'extended attributes',
+    needing('xattrs', (tree, root) => {
       const file = tree.createFile(root, 'a', CREATION)
       tree.setXattr(file, 'user.one', Buffer.from([0, 1, 255]), 'create')
       tree.setXattr(file, 'user.two', Buffer.alloc(0), 'either')
@@ -69,9 +69,9 @@ export function tryDescriptions({ withTree, needs, title }: Tools): void {
     }),
   )
 
-  needs('anyNames')(
-    title('names of any bytes, up to 255', 'anyNames'),
-    withTree((tree, root) => {
+  test(
+    'names of any bytes, up to 255',
+    needing('anyNames', (tree, root) => {
       const names = ['x'.repeat(255), '\xff\xfe', 'a\nb', ' ', '...', 'CON', 'a\\b', 'a:b', 'Ä', 'A', 'a']
       for (const each of names) tree.drop(tree.createFile(root, each, CREATION))
 

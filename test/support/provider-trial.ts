@@ -1,4 +1,4 @@
-import { describe, expect, test, type TestAPI } from 'vitest'
+import { describe, expect, test, type TestContext } from 'vitest'
 import { FileError, type ErrnoName } from '../../vmm/files/file-error'
 import { MODE, type Creation, type FileNode, type Provider } from '../../vmm/files/provider'
 import { tryDescriptions } from './provider-trial-descriptions'
@@ -16,11 +16,12 @@ export interface ProviderTrial {
 }
 type Lack = 'devices' | 'owners' | 'xattrs' | 'anyNames' | 'nanoseconds' | 'hardLinks' | 'anyLinks' | 'setUserId'
 
-/** What the parts of the body share. */
+type Work = (provider: Provider, root: FileNode) => void | Promise<void>
+
+/** What the parts of the body share: bodies of tests, of which some are skipped where a tree lacks what they need. */
 export interface Tools {
-  withTree: (work: (provider: Provider, root: FileNode) => void | Promise<void>) => () => Promise<void>
-  needs: (what: Lack) => TestAPI | TestAPI['skip']
-  title: (text: string, what: Lack) => string
+  withTree: (work: Work) => () => Promise<void>
+  needing: (what: Lack, work: Work) => (context: TestContext) => Promise<void>
 }
 
 /** What every tree has to do; one body for all of them. */
@@ -35,8 +36,10 @@ export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
       provider.close()
     }
   }
-  const needs: Tools['needs'] = (what) => (lacks[what] === undefined ? test : test.skip)
-  const title: Tools['title'] = (text, what) => (lacks[what] === undefined ? text : `${text} (${lacks[what]})`)
+  const needing: Tools['needing'] = (what, work) => async (context) => {
+    context.skip(lacks[what] !== undefined, lacks[what])
+    await withTree(work)()
+  }
 
   describe(name, () => {
     test(
@@ -155,9 +158,9 @@ export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
       }),
     )
 
-    needs('hardLinks')(
-      title('a file has several names', 'hardLinks'),
-      withTree((tree, root) => {
+    test(
+      'a file has several names',
+      needing('hardLinks', (tree, root) => {
         const file = tree.createFile(root, 'a', CREATION)
         const folder = tree.createFolder(root, 'd', FOLDER)
         tree.link(file, folder, 'b')
@@ -174,9 +177,9 @@ export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
       }),
     )
 
-    needs('anyLinks')(
-      title('a link tells where it leads, whatever that is', 'anyLinks'),
-      withTree((tree, root) => {
+    test(
+      'a link tells where it leads, whatever that is',
+      needing('anyLinks', (tree, root) => {
         for (const target of ['/etc/passwd', '../../..', 'nowhere', 'x'.repeat(1000)]) {
           const link = tree.createLink(root, 'l', target, { ...CREATION, mode: 0o777 })
           expect(tree.readLink(tree.lookup(root, 'l'))).toBe(target)
@@ -188,9 +191,9 @@ export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
       }),
     )
 
-    needs('devices')(
-      title('devices keep their numbers', 'devices'),
-      withTree((tree, root) => {
+    test(
+      'devices keep their numbers',
+      needing('devices', (tree, root) => {
         const device = { major: 259, minor: 70_000 }
         tree.createDevice(root, 'd', { ...CREATION, mode: MODE.block | 0o600 }, device)
         tree.createDevice(root, 'p', { ...CREATION, mode: MODE.fifo | 0o600 }, { major: 0, minor: 0 })
@@ -249,7 +252,7 @@ export function tryProvider({ name, make, lacks = {} }: ProviderTrial): void {
       }),
     )
 
-    tryDescriptions({ withTree, needs, title })
+    tryDescriptions({ withTree, needing })
 
     test(
       'a folder that was removed takes nothing new',

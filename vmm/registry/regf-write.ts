@@ -225,7 +225,7 @@ class Writing {
 
 /** A byte for each character where that is possible. */
 function writtenName(name: string): { bytes: Uint8Array; latin: boolean } {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- zero to 255 is what one byte holds
   const latin = /^[\x00-\xff]*$/.test(name)
   return { bytes: Buffer.from(name, latin ? 'latin1' : 'utf16le'), latin }
 }
