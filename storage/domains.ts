@@ -18,6 +18,8 @@ export interface DomainRecord {
   trashedAt: number | null
   /** Key that seals what is kept of it; '' for none. */
   keyId: string
+  /** Whether its disks are sealed volumes; otherwise its engine keeps them. */
+  volumes: boolean
 }
 
 /** A row that cannot be read: shown greyed out, so that the rest of the list stays. */
@@ -42,6 +44,7 @@ const StoredRow = v.object({
   created_at: v.number(),
   trashed_at: v.nullable(v.number()),
   key_id: v.string(),
+  volumes: v.number(),
 })
 
 export class DomainTable {
@@ -53,7 +56,7 @@ export class DomainTable {
   }
 
   async insert(record: DomainRecord): Promise<void> {
-    await this.database.run('INSERT INTO domains VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', [
+    await this.database.run('INSERT INTO domains VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', [
       record.id,
       JSON.stringify(record.spec),
       record.mac,
@@ -65,6 +68,7 @@ export class DomainTable {
       record.createdAt,
       record.trashedAt,
       record.keyId,
+      record.volumes ? 1 : 0,
     ])
   }
 
@@ -120,6 +124,7 @@ function readRow(row: Row): StoredDomain {
         createdAt: stored.created_at,
         trashedAt: stored.trashed_at,
         keyId: stored.key_id,
+        volumes: stored.volumes === 1,
       },
     }
   }

@@ -236,6 +236,8 @@ export const SettingsView = v.strictObject({
   dnsServers: v.pipe(v.array(DnsServerSchema), v.maxLength(8, 'The gateway asks at most 8 servers.')),
   /** Whether what is kept of new domains is encrypted: changes of shares, disks, memory. */
   sealing: v.boolean(),
+  /** Whether disks of new domains that are sealed are so too. */
+  sealDisks: v.boolean(),
   /** What all domains of a group together may move to and from their disks and shares. */
   groupLimits: v.pipe(
     v.array(v.strictObject({ group: NameSchema, ...IO_RATE_ENTRIES })),

@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import type { TaskView } from '../contract'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import { newMac } from '../../vmm/machine/identity'
+import type { DiskLayers } from './disk-layers'
 import { Domain } from './domain'
 import type { DomainService } from './domains'
 import { exclusiveTask } from './exclusive'
@@ -21,6 +22,7 @@ export interface ClonesParts {
   files: FileService
   folders: Folders
   images: ImageService
+  layers: DiskLayers
   journal: Journal
   snapshots: SnapshotService
   tasks: TaskService
@@ -72,6 +74,7 @@ export class CloneService {
         createdAt: Date.now(),
         trashedAt: null,
         keyId: source.record.keyId,
+        volumes: source.record.volumes,
       })
       await this.parts.files.restore(clone, files.files)
       await rm(files.files, { recursive: true, force: true })
@@ -79,23 +82,23 @@ export class CloneService {
       await journal.info(id, 'domain.cloned', `${name} was cloned from ${source.name}.`)
       return id
     } catch (error) {
-      const engine = engines.get(source.record.spec.engine)
-      for (const disk of await layersIn(files)) await engine.removeLayer(layerFile(files, disk))
+      const keeper = this.parts.layers.of(source.record)
+      for (const disk of await layersIn(files)) await keeper.removeLayer(layerFile(files, disk))
       await rm(files.folder, { recursive: true, force: true })
       throw error
     }
   }
 
-  /** Gives the copied disks their content for themselves, where the engine shares it. */
+  /** Gives the copied disks their content for themselves, where copies share it. */
   async #flatten(source: Domain, files: StateFiles, { signal, progress }: TaskContext): Promise<void> {
-    const engine = this.parts.engines.get(source.record.spec.engine)
-    if (!engine.capabilities.linkedClone) return
+    const { layers } = this.parts
+    if (!layers.areShared(source.record)) return
     for (const id of await layersIn(files)) {
       const disk = diskOf(source, id, this.parts)
       if (!disk) continue
       const layer = layerFile(files, id)
       const onProgress = (done: number, total: number): void => progress(`Copying ${id}`, done, total, 'bytes')
-      await engine.flattenLayer({ ...disk, layer }, layer, { signal, onProgress })
+      await layers.of(source.record).flattenLayer({ ...disk, layer }, layer, { signal, onProgress })
     }
   }
 }

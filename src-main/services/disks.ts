@@ -3,6 +3,7 @@ import type { EngineCatalog } from '../../vmm/engine/catalog'
 import { VmmError } from '../../vmm/model/errors'
 import { refuseUnsupported } from '../../vmm/model/capabilities'
 import { FIRST_DISK, FURTHER_DISKS, type FurtherDisk } from '../../vmm/model/hardware'
+import type { DiskLayers } from './disk-layers'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import { exclusiveTask } from './exclusive'
@@ -20,6 +21,7 @@ export interface DisksParts {
   engines: EngineCatalog
   folders: Folders
   images: ImageService
+  layers: DiskLayers
   journal: Journal
   tasks: TaskService
 }
@@ -83,12 +85,18 @@ export class DiskService {
     const domain = this.parts.domains.forVerb(id, 'settings')
     const disk = diskOf(domain, diskId, this.parts)
     if (!disk) throw noDisk()
-    if (!this.parts.engines.get(domain.record.spec.engine).capabilities.growDisk) {
+    const { volumes } = domain.record
+    if (!volumes && !this.parts.engines.get(domain.record.spec.engine).capabilities.growDisk) {
       throw new VmmError('unsupported', 'This engine cannot grow a disk.', { hint: 'Add another disk.' })
     }
     if (mib * MIB < disk.bytes) {
       throw new VmmError('invalid', `The disk has ${Math.ceil(disk.bytes / MIB)} MiB already, and can only grow.`, {
         hint: 'Give a larger size; to make a disk smaller, copy its content to a new one in the guest.',
+      })
+    }
+    if (volumes && domain.run !== null) {
+      throw new VmmError('state', 'A sealed disk cannot be made larger while the guest uses it.', {
+        hint: 'Shut the domain down first.',
       })
     }
     if (domain.record.state === 'saved') {
@@ -118,8 +126,7 @@ export class DiskService {
         domain,
         domain.record.spec.disks.filter((entry) => entry !== disk),
       )
-      const engine = this.parts.engines.get(domain.record.spec.engine)
-      await engine.removeLayer(layerFile(this.parts.folders.present(id), diskId))
+      await this.parts.layers.of(domain.record).removeLayer(layerFile(this.parts.folders.present(id), diskId))
       await this.#tell(domain, 'disk.removed', `${diskId} of ${domain.name} was removed.`)
       return domain
     })
@@ -130,17 +137,17 @@ export class DiskService {
     const domain = this.#atRest(id)
     const disk = diskOf(domain, diskId, this.parts)
     if (!disk) throw noDisk()
-    const engine = this.parts.engines.get(domain.record.spec.engine)
+    const keeper = this.parts.layers.of(domain.record)
     return await exclusiveTask(this.parts, domain, {
       kind: 'disk.repair',
       title: `Repairing ${diskId} of ${domain.name}`,
       cancellable: true,
       work: async ({ signal, progress }) => {
         progress('Looking at the disk')
-        const { damage, repairable } = await engine.checkDisk(disk)
+        const { damage, repairable } = await keeper.checkDisk(disk)
         if (!damage) return diskId
         if (!repairable) throw new VmmError('damaged', damage, { hint: 'Revert to a snapshot.' })
-        await engine.repairDisk(disk, {
+        await keeper.repairDisk(disk, {
           signal,
           onProgress: (done, total) => progress('Mending a copy', done, total, 'bytes'),
         })
@@ -152,7 +159,7 @@ export class DiskService {
 
   /** Null for a first disk that there is not. */
   async #view(domain: Domain, id: string): Promise<DiskView | null> {
-    const { images, engines, folders } = this.parts
+    const { images, layers, folders } = this.parts
     const { spec } = domain.record
     const further = spec.disks.find((disk) => disk.id === id)
     const image = images.find(further ? further.imageId : spec.imageId)
@@ -164,7 +171,7 @@ export class DiskService {
     }
     const disk = diskOf(domain, id, this.parts)
     if (!disk) return null
-    const usedBytes = await engines.get(spec.engine).layerBytes(layerFile(folders.present(domain.id), id))
+    const usedBytes = await layers.of(domain.record).layerBytes(layerFile(folders.present(domain.id), id))
     const fromImage = disk.base === null ? { ...shared, imageId: '', imageName: '' } : shared
     return { ...fromImage, kind: 'disk', attached, bytes: disk.bytes, usedBytes }
   }

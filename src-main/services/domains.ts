@@ -31,7 +31,7 @@ export interface DomainsParts {
   engines: EngineCatalog
   images: ImageService
   /** Key that seals what is kept of a new domain; '' for none. */
-  newKeyId(): string
+  newSealing(): Pick<DomainRecord, 'keyId' | 'volumes'>
 }
 
 /** All domains that are not in the trash: what is stored, what runs, and what clients see of them. */
@@ -86,6 +86,11 @@ export class DomainService {
     return this.#damaged.has(id)
   }
 
+  /** How what is kept of a domain that is made now is sealed. Throws kind `denied` while the keys are locked. */
+  newSealing(): Pick<DomainRecord, 'keyId' | 'volumes'> {
+    return this.parts.newSealing()
+  }
+
   async create(spec: DomainSpec, ephemeral: boolean): Promise<Domain> {
     this.requireFreeName(spec.name)
     refuseUnsupported(spec, this.parts.engines.get(spec.engine))
@@ -102,7 +107,7 @@ export class DomainService {
       ephemeral,
       createdAt: Date.now(),
       trashedAt: null,
-      keyId: this.parts.newKeyId(),
+      ...this.newSealing(),
     })
     await this.insert(domain)
     await this.parts.journal.info(domain.id, 'domain.created', `${spec.name} was created from ${image.name}.`)

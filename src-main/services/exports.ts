@@ -1,12 +1,12 @@
 import { realpath, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { CheckedArgs, TaskView } from '../contract'
-import type { EngineCatalog } from '../../vmm/engine/catalog'
 import type { DiskSpec } from '../../vmm/engine/machine-spec'
 import { checkTarget, exportDisk } from '../../vmm/images/export'
 import { exportOva } from '../../vmm/images/export-ova'
 import { requireQemuProgram } from '../../vmm/images/qemu-programs'
 import { VmmError } from '../../vmm/model/errors'
+import type { DiskLayers } from './disk-layers'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import { exclusiveTask } from './exclusive'
@@ -18,7 +18,7 @@ import type { TaskContext, TaskService } from './tasks'
 
 export interface ExportsParts {
   domains: DomainService
-  engines: EngineCatalog
+  layers: DiskLayers
   folders: Folders
   images: ImageService
   journal: Journal
@@ -84,7 +84,7 @@ export class ExportService {
   /** Everything in between lies in the domain's folder under names that a restart sweeps. */
   async #export({ signal, progress }: TaskContext, domain: Domain, disks: DiskSpec[], wanted: Wanted): Promise<void> {
     const { spec } = domain.record
-    const engine = this.parts.engines.get(spec.engine)
+    const keeper = this.parts.layers.of(domain.record)
     const { folder } = this.parts.folders.present(domain.id)
     const scratch = (name: string) => path.join(folder, `export-${name}.partial`)
     const target = { to: wanted.path, replace: wanted.replace, signal }
@@ -94,7 +94,7 @@ export class ExportService {
       const sources: { source: Record<string, unknown>; bytes: number }[] = []
       for (const disk of disks) {
         const reading = (done: number, total: number) => progress('Reading the disk', done, total, 'bytes')
-        const source = await engine.diskSource(disk, scratch(disk.id), { signal, onProgress: reading })
+        const source = await keeper.diskSource(disk, scratch(disk.id), { signal, onProgress: reading })
         sources.push({ source, bytes: disk.bytes })
       }
       if (wanted.format === 'ova') {

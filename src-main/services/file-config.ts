@@ -1,17 +1,21 @@
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import type { OnceView } from '../contract'
-import { filesAddress, runFolder } from '../../vmm/engine/run-folder'
+import { disksAddress, filesAddress, runFolder } from '../../vmm/engine/run-folder'
+import type { ServedVolumes } from '../../vmm/disks/volume-calls'
 import type { DomainFilesConfig } from '../../vmm/files/files-protocol'
 import type { GuestRun } from '../../vmm/machine/guest-run'
 import { NO_RATES, type IoRates } from '../../vmm/model/policy-io'
 import type { Domain } from './domain'
 import type { Folders } from './folders'
+import type { ImageService } from './images'
 import type { KeyService } from './keys'
+import { servedDisks } from './machine-spec'
 import type { SettingsService } from './settings'
 
 interface ConfigParts {
   folders: Folders
+  images: ImageService
   keys: KeyService
   settings: SettingsService
 }
@@ -20,13 +24,15 @@ interface ConfigParts {
 export class FileConfigs {
   constructor(private readonly parts: ConfigParts) {}
 
-  async of(domain: Domain, once: OnceView): Promise<DomainFilesConfig> {
+  /** `machine`: whether one uses, or is about to use, the domain's disks. */
+  async of(domain: Domain, once: OnceView, machine: boolean): Promise<DomainFilesConfig> {
     const { id, record } = domain
     const { shares, policy, group } = record.spec
+    const volumes = machine && record.volumes ? await this.#volumes(domain) : null
     const rates = group === '' ? null : (this.groupRates(group) ?? NO_RATES)
     return {
       domainId: id,
-      key: this.#key(domain),
+      key: this.#key(domain, volumes !== null),
       shares: shares
         .filter(({ attached }) => attached)
         .map((share) => ({ ...share, overlay: this.parts.folders.share(id, share.id) })),
@@ -37,7 +43,7 @@ export class FileConfigs {
       group: rates && { name: group, rates },
       registry: this.#isLocked(domain) ? null : this.#registry(domain),
       doors: domain.run ? await this.#doors(domain, domain.run) : null,
-      volumes: null,
+      volumes,
     }
   }
 
@@ -66,8 +72,10 @@ export class FileConfigs {
   }
 
   /** What keeps nothing of the guest's can be had without the key. */
-  #key(domain: Domain): Uint8Array | null {
-    return this.#isLocked(domain) && !this.keeps(domain) ? null : this.parts.keys.key(domain.record.keyId)
+  #key(domain: Domain, hasVolumes: boolean): Uint8Array | null {
+    return this.#isLocked(domain) && !this.keeps(domain) && !hasVolumes
+      ? null
+      : this.parts.keys.key(domain.record.keyId)
   }
 
   #isLocked({ record }: Domain): boolean {
@@ -75,9 +83,24 @@ export class FileConfigs {
   }
 
   async #doors(domain: Domain, { machine }: GuestRun): Promise<DomainFilesConfig['doors']> {
-    const folder = await runFolder(this.parts.folders.run, domain.id)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const folder = await this.#runFolder(domain)
     return { listen: filesAddress(folder), card: machine.filesCard }
+  }
+
+  async #volumes(domain: Domain): Promise<ServedVolumes> {
+    const { folders } = this.parts
+    const disks = await servedDisks(domain, this.parts)
+    return {
+      folder: folders.volumesOf(domain.record.keyId),
+      socket: disksAddress(await this.#runFolder(domain)),
+      disks,
+    }
+  }
+
+  async #runFolder({ id }: Domain): Promise<string> {
+    const folder = await runFolder(this.parts.folders.run, id)
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    return folder
   }
 }
 

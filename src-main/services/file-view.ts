@@ -36,20 +36,22 @@ export function shareView(share: Share, facts: ShareFacts): ShareView {
   }
 }
 
-/** Disks are not served by the file process yet. */
-const DISK_REASON = 'Disks have limits of their own, in the settings of the domain; these hold for shares.'
+/** What an engine keeps does not pass the file process. */
+const DISK_REASON = 'This disk is not sealed: it has limits of its own, in the settings of the domain.'
 
 type Measured = Pick<IoDeviceView, 'now' | 'total' | 'waitedMs'>
 
 /** All disks and shares of a domain, and all of them together first. */
-export function devicesOf({ record: { spec } }: Domain, measured: (device: string) => Measured): IoDeviceView[] {
+export function devicesOf(
+  { record: { spec, volumes } }: Domain,
+  measured: (device: string) => Measured,
+): IoDeviceView[] {
   const disks = [FIRST_DISK, ...spec.disks.filter(({ kind }) => kind === 'disk').map(({ id }) => id)]
   const shares = spec.shares.map(({ name }) => `share:${name}`)
   return ['', ...disks, ...shares].map((device) => {
     const limit = spec.policy.limits.io.find((each) => each.device === device)
     const { device: _, ...rates } = limit ?? { device, ...NO_RATES }
-    const isDisk = disks.includes(device)
-    const reason = isDisk ? DISK_REASON : ''
-    return { device, rates, ...measured(device), enforced: !isDisk, reason }
+    const enforced = volumes || !disks.includes(device)
+    return { device, rates, ...measured(device), enforced, reason: enforced ? '' : DISK_REASON }
   })
 }

@@ -17,6 +17,7 @@ import { FileDenials } from './file-denials'
 import { FileMeter } from './file-meter'
 import { devicesOf, shareView } from './file-view'
 import type { Folders } from './folders'
+import type { ImageService } from './images'
 import type { Journal } from './journal'
 import type { KeyService } from './keys'
 import type { SettingsService } from './settings'
@@ -25,6 +26,7 @@ export interface FilesParts {
   domains: DomainService
   engines: EngineCatalog
   folders: Folders
+  images: ImageService
   broadcast: Broadcast
   journal: Journal
   keys: KeyService
@@ -42,6 +44,8 @@ export class FileService {
   /** Where guests have mounted what, by domain and name of the share. */
   readonly #mounted = new Map<string, Map<string, string>>()
   readonly #once = new Map<string, OnceView>()
+  /** Domains whose disks are volumes and have a machine, or are about to. */
+  readonly #serving = new Set<string>()
   /** What agents are at, by domain. */
   readonly #mounting = new Map<string, Promise<void>>()
 
@@ -60,9 +64,17 @@ export class FileService {
     await this.parts.domains.store(domain, ({ spec }) => ({ spec: { ...spec, filesCard: true } }))
   }
 
-  /** A machine lives: its shares are served. */
+  /** Before a machine starts, and until `detach`: its disks are served. Throws when they cannot be opened. */
+  async serveDisks(domain: Domain): Promise<void> {
+    if (!domain.record.volumes) return
+    this.#serving.add(domain.id)
+    await this.refresh(domain)
+  }
+
+  /** A machine lives: its shares are served, and its disks if they were not. */
   async attach(domain: Domain): Promise<void> {
-    if (hasFiles(domain)) await this.refresh(domain)
+    if (domain.record.volumes) this.#serving.add(domain.id)
+    if (this.#isServed(domain)) await this.refresh(domain)
   }
 
   /** A guest has become itself: its agent mounts what should be mounted, one after the other. */
@@ -94,6 +106,7 @@ export class FileService {
   /** The machine has ended. What was allowed for its run only is over; what is kept stays open for looking at. */
   async detach(domainId: string): Promise<void> {
     this.#once.delete(domainId)
+    this.#serving.delete(domainId)
     this.#mounted.delete(domainId)
     this.#mounting.delete(domainId)
     this.#troubles.delete(domainId)
@@ -110,16 +123,16 @@ export class FileService {
 
   /** Tells the file process what a domain has and may do now. */
   async refresh(domain: Domain): Promise<void> {
-    const config = await this.#configs.of(domain, this.once(domain.id))
+    const config = await this.#configs.of(domain, this.once(domain.id), this.#serving.has(domain.id))
     this.#troubles.set(domain.id, await this.files.setDomain(config))
     this.publish(domain.id)
   }
 
   /** A domain's shares or its policy have changed. */
   async follow(domain: Domain): Promise<void> {
-    if (domain.run && hasFiles(domain)) {
+    if (this.#isServed(domain)) {
       await this.refresh(domain)
-      if (domain.run.agentState === 'ready') await this.introduce(domain, domain.run)
+      if (domain.run?.agentState === 'ready') await this.introduce(domain, domain.run)
     } else {
       await this.close(domain)
     }
@@ -128,8 +141,7 @@ export class FileService {
   /** The limits of groups have changed. */
   async refreshAll(): Promise<void> {
     for (const domain of this.parts.domains.all()) {
-      if (domain.run && hasFiles(domain))
-        await this.refresh(domain).catch((error: unknown) => this.#warn(domain, error))
+      if (this.#isServed(domain)) await this.refresh(domain).catch((error: unknown) => this.#warn(domain, error))
     }
   }
 
@@ -159,6 +171,11 @@ export class FileService {
     if (!wasOpen) await this.files.closeDomain(domain.id)
   }
 
+  /** Copies disks that are served, by their ids, of one moment; their machine stands still. */
+  async copyDisks({ id }: Domain, copies: Readonly<Record<string, string>>): Promise<void> {
+    await this.files.ask('copyVolumes', id, copies)
+  }
+
   /** Puts what `snapshot` copied back, or takes it over in a clone; the domain is off. */
   async restore(domain: Domain, folder: string): Promise<void> {
     await this.files.closeDomain(domain.id)
@@ -174,7 +191,7 @@ export class FileService {
 
   async setOnce(domain: Domain, once: OnceView): Promise<OnceView> {
     this.#once.set(domain.id, once)
-    if (domain.run && hasFiles(domain)) await this.refresh(domain)
+    if (this.#isServed(domain)) await this.refresh(domain)
     return once
   }
 
@@ -221,6 +238,10 @@ export class FileService {
       reason: '',
     }
     return { devices, group: { ...view, name: group, domains: members.map(({ name }) => name) } }
+  }
+
+  #isServed(domain: Domain): boolean {
+    return this.#serving.has(domain.id) || (domain.run !== null && hasFiles(domain))
   }
 
   #cardTrouble(domain: Domain): string {

@@ -88,6 +88,11 @@ export class Folders {
     return path.join(this.hives, keyId || 'plain')
   }
 
+  /** Sealed disks of domains, by their key. */
+  volumesOf(keyId: string): string {
+    return path.join(this.root, 'volumes', keyId || 'plain')
+  }
+
   async make(): Promise<void> {
     for (const folder of [
       this.root,

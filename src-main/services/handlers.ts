@@ -87,7 +87,8 @@ export function makeHandlers(parts: HandlerParts): Handlers {
     'domains.list': () => domains.views(),
     'domains.get': ({ id }) => domains.view(domains.get(id)),
     'domains.create': async ({ spec, ephemeral }, client) => {
-      parts.policies.requireEnforceable(spec.policy, spec.name)
+      const { volumes } = parts.domains.newSealing()
+      parts.policies.requireEnforceable(spec.policy, { name: spec.name, volumes })
       const domain = await domains.create(spec, ephemeral)
       if (ephemeral) client.ephemeral.add(domain.id)
       if (ephemeral && client.signal.aborted) await remover.destroy(domain)

@@ -13,6 +13,7 @@ import { CaptureService } from './captures'
 import { CloneService } from './clones'
 import { ConsoleService } from './consoles'
 import { DiskService } from './disks'
+import { DiskLayers } from './disk-layers'
 import type { Domain } from './domain'
 import { DisplayService } from './displays'
 import { DomainService } from './domains'
@@ -72,15 +73,27 @@ async function assemble(
   const uploads = new UploadService(folders)
   const images = new ImageService({ storage, broadcast, journal, folders, tasks, uploads })
   const keys = new KeyService({ folder: folders.root, keychain, broadcast, journal })
-  const newKeyId = () => (settings.get().sealing ? keys.current : '')
-  const domains: DomainService = new DomainService({ storage, broadcast, journal, folders, engines, images, newKeyId })
+  const newSealing = () => {
+    const { sealing, sealDisks } = settings.get()
+    return sealing ? { keyId: keys.current, volumes: sealDisks } : { keyId: '', volumes: false }
+  }
+  const domains: DomainService = new DomainService({
+    storage,
+    broadcast,
+    journal,
+    folders,
+    engines,
+    images,
+    newSealing,
+  })
   const bootSnapshots = new BootSnapshots(folders, images)
   const consoles = new ConsoleService(domains)
   const displays = new DisplayService(domains)
   const execs = new ExecService(domains)
   const addresses = new AddressBook(storage)
   const networks = new NetworkService({ domains, addresses, broadcast, journal, spawnNetwork })
-  const files = new FileService({ domains, engines, folders, broadcast, journal, keys, settings, spawnFiles })
+  const files = new FileService({ domains, engines, folders, images, broadcast, journal, keys, settings, spawnFiles })
+  const layers = new DiskLayers({ engines, folders, keys, files: files.files })
   const policies = new PolicyService({ domains, addresses, networks, files, journal })
   const mirrors = new MirrorService({ storage, domains, networks, journal })
   const captures = new CaptureService({ storage, domains, folders, networks, journal })
@@ -91,7 +104,7 @@ async function assemble(
     await networks.forget(domainId)
     await mirrors.forget(domainId)
   }
-  const remover = new Remover({ storage, folders, domains, engines, images, forget })
+  const remover = new Remover({ storage, folders, domains, layers, images, forget })
   const supervisor = new Supervisor({
     ...{ domains, broadcast, journal, bootSnapshots, consoles, remover, networks, files, registries },
   })
@@ -99,10 +112,20 @@ async function assemble(
     { domains, engines, images, bootSnapshots, files, registries, folders, journal, tasks },
     supervisor,
   )
-  const snapshots = new SnapshotService({ storage, domains, engines, files, folders, journal, tasks, lifecycle })
-  const clones = new CloneService({ domains, engines, files, folders, images, journal, snapshots, tasks })
-  const disks = new DiskService({ domains, engines, folders, images, journal, tasks })
-  const exports = new ExportService({ domains, engines, folders, images, journal, tasks })
+  const snapshots = new SnapshotService({
+    storage,
+    domains,
+    engines,
+    files,
+    layers,
+    folders,
+    journal,
+    tasks,
+    lifecycle,
+  })
+  const clones = new CloneService({ domains, engines, files, folders, images, layers, journal, snapshots, tasks })
+  const disks = new DiskService({ domains, engines, folders, images, layers, journal, tasks })
+  const exports = new ExportService({ domains, folders, images, layers, journal, tasks })
   const shares = new ShareService({ domains, files, folders, journal })
   const shareChanges = new ShareChanges({ domains, files, shares, journal, tasks })
   const trash = new TrashService({ storage, domains, folders, journal, remover, tasks })
@@ -123,7 +146,7 @@ async function assemble(
   networks.onRestart = () => captures.lost()
   settings.follow(({ dnsServers }) => networks.askNamesOf(dnsServers))
   settings.follow(() => void files.refreshAll())
-  await recover({ storage, engines, folders, domains, images, journal, remover, supervisor })
+  await recover({ storage, engines, folders, domains, layers, images, journal, remover, supervisor })
 
   const handlers = makeHandlers({
     shell,

@@ -43,9 +43,10 @@ const FILE_MOST = 4 * 1024 * 1024
 const PROTECTS = [
   'What guests change in copy-on-write shares, with the names of the files, of domains made while sealing is on.',
   'The registry of such domains, and its base hives.',
+  'Disks of domains made while their disks are sealed, too.',
 ]
 const LEAVES = [
-  'Disks of domains, and the memory of those that are saved or in a snapshot.',
+  'Disks of other domains, and the memory of all that are saved or in a snapshot.',
   'Folders of the host that are shared: they stay as they are, and so do changes that are applied or written directly.',
   'Images, exported disks and appliances, captures of network traffic, the log, and the names of domains and shares.',
   'The memory of running guests and of Vivarium itself, and what the host swaps out.',

@@ -4,6 +4,7 @@ import { FIRST_DISK } from '../../vmm/model/hardware'
 import type { ImageRecord } from '../../vmm/model/image'
 import type { Boot, CdSpec, DiskSpec, MachineSpec } from '../../vmm/engine/machine-spec'
 import { firmwareFiles } from '../../vmm/images/firmware'
+import { disksAddress, runFolder } from '../../vmm/engine/run-folder'
 import { macsOf } from '../../vmm/machine/identity'
 import type { Domain } from './domain'
 import type { Folders } from './folders'
@@ -31,7 +32,7 @@ export async function machineSpec(domain: Domain, parts: SpecParts, resumeFrom: 
     memoryMiB,
     cpus,
     boot: bootOf(image, parts.images),
-    disks: disksOf(domain, parts),
+    disks: await servedDisks(domain, parts),
     cds: attached(domain)
       .filter((disk) => disk.kind === 'cdrom')
       .map(({ id, imageId }): CdSpec => ({ id, path: imageId === '' ? null : cdFile(imageId, parts.images) })),
@@ -48,6 +49,13 @@ export async function machineSpec(domain: Domain, parts: SpecParts, resumeFrom: 
     agent: image.kind === 'starter' ? 'serial' : 'virtio',
     resumeFrom,
   }
+}
+
+/** The disks that the guest sees, and where those are served that its engine does not keep. */
+export async function servedDisks(domain: Domain, parts: SpecParts): Promise<DiskSpec[]> {
+  const { volumes } = domain.record
+  const served = volumes ? disksAddress(await runFolder(parts.folders.run, domain.id)) : null
+  return disksOf(domain, parts).map((disk) => ({ ...disk, served }))
 }
 
 /** The disks that the guest sees, the first one first. */

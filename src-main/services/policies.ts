@@ -43,7 +43,7 @@ export class PolicyService {
 
   async set(id: string, policy: SandboxPolicy): Promise<PolicyView> {
     const domain = this.parts.domains.forVerb(id, 'settings')
-    this.requireEnforceable(policy, domain.name)
+    this.requireEnforceable(policy, { name: domain.name, volumes: domain.record.volumes })
     const before = domain.record.spec.policy
     await this.#store(domain, policy)
     const message = `The policy of ${domain.name} was changed (${change(before, policy)}).`
@@ -52,9 +52,9 @@ export class PolicyService {
   }
 
   /** Refuses, with the path, what names a domain or a group that there is not. */
-  requireEnforceable(policy: SandboxPolicy, ownName = ''): void {
-    refuseDiskLimits(policy)
-    const [missing] = missingPeers(policy, this.#names(ownName))
+  requireEnforceable(policy: SandboxPolicy, { name, volumes }: { name: string; volumes: boolean }): void {
+    if (!volumes) refuseDiskLimits(policy)
+    const [missing] = missingPeers(policy, this.#names(name))
     if (!missing) return
     const { path, message } = missing
     const words = `The policy is not valid at '${path}': ${message}`
@@ -65,6 +65,7 @@ export class PolicyService {
     const domain = this.parts.domains.get(id)
     try {
       const policy = parsePolicyText(text)
+      if (!domain.record.volumes) refuseDiskLimits(policy)
       const [missing] = missingPeers(policy, this.#names(domain.name))
       if (missing) return refused({ ...missing, ...policyPlace(text, missing.path) })
       return { policy, fault: null, warnings: this.#warnings(policy) }
@@ -196,10 +197,14 @@ function refuseDiskLimits({ limits }: SandboxPolicy): void {
   const place = limits.io.findIndex(({ device }) => device.startsWith('disk'))
   if (place === -1) return
   const path = `limits.io.${place}.device`
-  throw new VmmError('unsupported', `The policy is not valid at '${path}': limits here hold for shares only.`, {
-    hint: 'Limit disks in the settings of the domain.',
-    context: { path },
-  })
+  throw new VmmError(
+    'unsupported',
+    `The policy is not valid at '${path}': the disks of this domain are not sealed, and do not pass these limits.`,
+    {
+      hint: 'Limit its disks in its settings.',
+      context: { path },
+    },
+  )
 }
 
 function refused(fault: NonNullable<PolicyCheckView['fault']>): PolicyCheckView {

@@ -5,7 +5,8 @@ import { isMachine, type Machine, type MachineEnd } from '../../vmm/engine/machi
 import { GuestRun } from '../../vmm/machine/guest-run'
 import { asVmmError } from '../../vmm/model/errors'
 import type { DomainState } from '../../vmm/model/domain'
-import type { Storage } from '../../storage'
+import type { DomainRecord, Storage, StoredDomain } from '../../storage'
+import type { DiskLayers } from './disk-layers'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import type { Folders } from './folders'
@@ -23,6 +24,7 @@ export interface RecoveryParts {
   engines: EngineCatalog
   folders: Folders
   domains: DomainService
+  layers: DiskLayers
   images: ImageService
   journal: Journal
   remover: Remover
@@ -111,7 +113,8 @@ async function isStillSaved(domain: Domain, present: StateFiles): Promise<boolea
   )
 }
 
-async function sweep({ storage, folders, domains, engines, journal }: RecoveryParts): Promise<void> {
+async function sweep(parts: RecoveryParts): Promise<void> {
+  const { storage, folders, domains, engines } = parts
   const stored = await storage.domains.list()
   const domainIds = new Set(stored.map((entry) => (entry.ok ? entry.record.id : entry.damaged.id)))
   await keepOnly(folders.domains, domainIds)
@@ -122,13 +125,35 @@ async function sweep({ storage, folders, domains, engines, journal }: RecoveryPa
     await keepOnly(folders.snapshots(id), new Set(domains.snapshots.keys()))
   }
   for (const id of await storage.images.ids()) await removePartial(folders.bootSnapshots(id))
-  const layers = await Promise.all([...domainIds].map((id) => layersOf(id, folders)))
+  const own = await layersAmong(stored, folders, ({ volumes }) => !volumes)
   for (const engine of engines.all()) {
-    await engine.sweep({ domainIds, layers: layers.flat() }).catch(async (error: unknown) => {
-      const { message } = asVmmError(error, `tidy up after ${engine.name}`)
-      await journal.warning(null, 'engine.sweep-failed', message)
-    })
+    await engine.sweep({ domainIds, layers: own }).catch((error: unknown) => unswept(error, engine.name, parts))
   }
+  await sweepVolumes(stored, parts)
+}
+
+/** Of every key that a domain has its disks sealed with. */
+async function sweepVolumes(stored: readonly StoredDomain[], parts: RecoveryParts): Promise<void> {
+  const sealed = stored.flatMap((entry) => (entry.ok && entry.record.volumes ? entry.record.keyId : []))
+  for (const keyId of new Set(sealed)) {
+    const named = await layersAmong(stored, parts.folders, (record) => record.volumes && record.keyId === keyId)
+    const sweeping = parts.layers.sweepVolumes(keyId, named)
+    await sweeping.catch((error: unknown) => unswept(error, 'sealed disks', parts))
+  }
+}
+
+async function unswept(error: unknown, whom: string, { journal }: RecoveryParts): Promise<void> {
+  await journal.warning(null, 'engine.sweep-failed', asVmmError(error, `tidy up after ${whom}`).message)
+}
+
+/** The layers of those domains, and of those of which that cannot be told. */
+async function layersAmong(
+  stored: readonly StoredDomain[],
+  folders: Folders,
+  among: (record: DomainRecord) => boolean,
+): Promise<string[]> {
+  const ids = stored.flatMap((entry) => (!entry.ok ? entry.damaged.id : among(entry.record) ? entry.record.id : []))
+  return (await Promise.all(ids.map((id) => layersOf(id, folders)))).flat()
 }
 
 /** Every layer of a domain: of its present state and of its snapshots. */

@@ -1,7 +1,6 @@
 import { readdir, rm } from 'node:fs/promises'
-import type { Engine } from '../../vmm/engine/engine'
-import type { EngineCatalog } from '../../vmm/engine/catalog'
 import type { Storage } from '../../storage'
+import type { DiskKeeper, DiskLayers } from './disk-layers'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import type { Folders } from './folders'
@@ -14,7 +13,7 @@ export interface RemoverParts {
   storage: Storage
   folders: Folders
   domains: DomainService
-  engines: EngineCatalog
+  layers: DiskLayers
   images: ImageService
 }
 
@@ -34,28 +33,28 @@ export class Remover {
   /** The record and the files of a domain that is not listed any more. */
   async removeStored(id: string): Promise<void> {
     const { storage, folders, domains, images } = this.parts
-    const engine = await this.#engineOf(id)
+    const keeper = await this.#keeperOf(id)
     await storage.domains.remove(id)
     await this.parts.forget(id)
     for (const snapshot of [...domains.snapshots.values()]) {
       if (snapshot.domainId === id) domains.snapshots.delete(snapshot.id)
     }
     const snapshots = await readdir(folders.snapshots(id)).catch(() => [])
-    for (const snapshot of snapshots) await removeLayers(engine, folders.snapshot(id, snapshot))
-    await removeLayers(engine, folders.present(id))
+    for (const snapshot of snapshots) await removeLayers(keeper, folders.snapshot(id, snapshot))
+    await removeLayers(keeper, folders.present(id))
     await rm(folders.domain(id), { recursive: true, force: true })
     await images.publish()
   }
 
-  /** Whose layers they are; null for a record that cannot be read: what they shared goes at the next start. */
-  async #engineOf(id: string): Promise<Engine | null> {
+  /** Who keeps its disks; null for a record that cannot be read: what they shared goes at the next start. */
+  async #keeperOf(id: string): Promise<DiskKeeper | null> {
     const all = await this.parts.storage.domains.list()
     const record = all.flatMap((stored) => (stored.ok ? stored.record : [])).find((each) => each.id === id)
-    return (record && this.parts.engines.find(record.spec.engine)) ?? null
+    return record ? this.parts.layers.find(record) : null
   }
 }
 
-async function removeLayers(engine: Engine | null, files: StateFiles): Promise<void> {
-  if (!engine) return
-  for (const disk of await layersIn(files)) await engine.removeLayer(layerFile(files, disk))
+async function removeLayers(keeper: DiskKeeper | null, files: StateFiles): Promise<void> {
+  if (!keeper) return
+  for (const disk of await layersIn(files)) await keeper.removeLayer(layerFile(files, disk))
 }

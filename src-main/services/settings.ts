@@ -9,6 +9,7 @@ const DEFAULTS: SettingsView = {
   welcomed: false,
   dnsServers: [],
   sealing: true,
+  sealDisks: false,
   groupLimits: [],
 }
 

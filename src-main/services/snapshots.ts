@@ -7,6 +7,7 @@ import { FIRST_DISK, HARDWARE_FIELDS, type Hardware } from '../../vmm/model/hard
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import type { SnapshotRecord, Storage } from '../../storage'
 import { writeConsole } from './console-tail'
+import type { DiskLayers } from './disk-layers'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import { exclusiveTask } from './exclusive'
@@ -22,6 +23,7 @@ export interface SnapshotsParts {
   domains: DomainService
   engines: EngineCatalog
   files: FileService
+  layers: DiskLayers
   folders: Folders
   journal: Journal
   tasks: TaskService
@@ -153,18 +155,23 @@ export class SnapshotService {
    */
   async capture(domain: Domain, files: StateFiles, memory: boolean): Promise<boolean> {
     const present = this.parts.folders.present(domain.id)
-    const engine = this.parts.engines.get(domain.record.spec.engine)
+    const keeper = this.parts.layers.of(domain.record)
     const disks = await layersIn(present)
     await copyIfThere(present.variables, files.variables)
     if (domain.run) {
-      const layerCopies = Object.fromEntries(disks.map((disk) => [disk, layerFile(files, disk)]))
+      const { volumes } = domain.record
+      const copies = Object.fromEntries(disks.map((disk) => [disk, layerFile(files, disk)]))
+      const layerCopies = volumes ? {} : copies
       if (memory) await writeConsole(files.console, domain.scrollback)
-      const atMoment = () => this.parts.files.snapshot(domain, files.files)
+      const atMoment = async () => {
+        if (volumes) await this.parts.files.copyDisks(domain, copies)
+        await this.parts.files.snapshot(domain, files.files)
+      }
       if (memory) await domain.run.machine.saveState(files.machine, { compress: true, layerCopies, atMoment })
       else await domain.run.copyDisks(layerCopies, atMoment)
       return memory
     }
-    for (const disk of disks) await engine.copyLayer(layerFile(present, disk), layerFile(files, disk))
+    for (const disk of disks) await keeper.copyLayer(layerFile(present, disk), layerFile(files, disk))
     await this.parts.files.snapshot(domain, files.files)
     if (!memory || domain.record.state !== 'saved') return false
     await linkOrCopy(present.machine, files.machine)
@@ -177,8 +184,8 @@ export class SnapshotService {
    * nothing. Then in an order in which a crash at any point leaves a domain that can be started.
    */
   async #putBack(domain: Domain, snapshot: SnapshotRecord): Promise<void> {
-    const { domains, folders, engines } = this.parts
-    const engine = engines.get(domain.record.spec.engine)
+    const { domains, folders, layers } = this.parts
+    const keeper = layers.of(domain.record)
     const present = folders.present(domain.id)
     const incoming = stateFiles(path.join(present.folder, 'incoming-partial'))
     try {
@@ -188,7 +195,7 @@ export class SnapshotService {
       await domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
       await this.parts.files.restore(domain, this.parts.folders.snapshot(domain.id, snapshot.id).files)
       await rm(present.machine, { force: true })
-      for (const disk of await layersIn(present)) await engine.removeLayer(layerFile(present, disk))
+      for (const disk of await layersIn(present)) await keeper.removeLayer(layerFile(present, disk))
       for (const disk of disks) await rename(layerFile(incoming, disk), layerFile(present, disk))
       await rename(incoming.variables, present.variables).catch(() => undefined) // only with UEFI
       if (snapshot.live) {
@@ -209,11 +216,11 @@ export class SnapshotService {
   /** Copies the files of a snapshot into `incoming`; tells which disks are among them. */
   async #bring(domain: Domain, snapshot: SnapshotRecord, incoming: StateFiles): Promise<string[]> {
     const files = this.parts.folders.snapshot(domain.id, snapshot.id)
-    const engine = this.parts.engines.get(domain.record.spec.engine)
+    const keeper = this.parts.layers.of(domain.record)
     await this.#removeFiles(domain, incoming)
     await mkdir(incoming.folder, { recursive: true, mode: 0o700 })
     const disks = await layersIn(files)
-    for (const disk of disks) await engine.copyLayer(layerFile(files, disk), layerFile(incoming, disk))
+    for (const disk of disks) await keeper.copyLayer(layerFile(files, disk), layerFile(incoming, disk))
     await copyIfThere(files.variables, incoming.variables)
     if (snapshot.live) {
       await linkOrCopy(files.machine, incoming.machine)
@@ -222,16 +229,16 @@ export class SnapshotService {
     return disks
   }
 
-  /** What the disks hold may be shared: the engine lets go of it. */
+  /** What the disks hold may be shared: who keeps them lets go of it. */
   async #removeFiles(domain: Domain, files: StateFiles): Promise<void> {
-    const engine = this.parts.engines.get(domain.record.spec.engine)
-    for (const disk of await layersIn(files)) await engine.removeLayer(layerFile(files, disk))
+    const keeper = this.parts.layers.of(domain.record)
+    for (const disk of await layersIn(files)) await keeper.removeLayer(layerFile(files, disk))
     await rm(files.folder, { recursive: true, force: true })
   }
 
   async #bytes(domain: Domain, files: StateFiles): Promise<number> {
-    const engine = this.parts.engines.get(domain.record.spec.engine)
-    const layers = (await layersIn(files)).map((disk) => engine.layerBytes(layerFile(files, disk)))
+    const keeper = this.parts.layers.of(domain.record)
+    const layers = (await layersIn(files)).map((disk) => keeper.layerBytes(layerFile(files, disk)))
     return (await Promise.all(layers)).reduce((sum, bytes) => sum + bytes, await diskBytes(files.machine))
   }
 

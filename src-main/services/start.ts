@@ -63,6 +63,7 @@ export class Starter {
     } catch (error) {
       await domain.run?.kill()
       await domain.ending
+      await this.parts.files.detach(domain.id)
       const { state, stateReason } = before
       const ended = context.signal.aborted && state !== 'saved'
       await domains.observe(domain, ended ? { state: 'off', stateReason: '' } : { state, stateReason })
@@ -151,6 +152,7 @@ export class Starter {
     context: TaskContext,
   ): Promise<GuestRun> {
     const engine = this.parts.engines.get(domain.record.spec.engine)
+    await this.parts.files.serveDisks(domain)
     return await GuestRun.start({
       ...runOptions(domain, engine, this.parts.images),
       engine,

@@ -151,7 +151,7 @@ export class Supervisor {
     void follow(networks.detach(domain.id))
     // a guest that was saved goes on with what it has
     if (domain.record.state !== 'saved') await follow(registries.takePrefixes(domain))
-    void follow(files.detach(domain.id))
+    await follow(files.detach(domain.id))
     domain.forgetCounters()
     domain.startedInstantly = false
     domain.memoryNowMiB = null

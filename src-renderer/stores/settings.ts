@@ -14,6 +14,7 @@ export const useSettings = defineStore('settings', () => {
     welcomed: true,
     dnsServers: [],
     sealing: true,
+    sealDisks: false,
     groupLimits: [],
   })
 

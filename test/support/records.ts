@@ -35,6 +35,7 @@ export function domainRecord(change: Partial<DomainRecord> = {}): DomainRecord {
     createdAt: Date.now(),
     trashedAt: null,
     keyId: '',
+    volumes: false,
     ...change,
   }
 }

@@ -81,13 +81,13 @@ describe.skipIf(process.platform === 'win32')('a QEMU process of an earlier main
 })
 
 describe.skipIf(process.platform === 'win32')('a QEMU process that is started', () => {
-  test('gets an empty, private folder, and its words stay', async () => {
+  test('gets a private folder with nothing but its disks, and its words stay', async () => {
     const folder = join(temporaryFolder(), 'run')
     mkdirSync(folder)
-    writeFileSync(join(folder, 'old'), '')
+    for (const name of ['old', 'disks.sock']) writeFileSync(join(folder, name), '')
     const started = await QemuProcess.start(['sh', '-c', 'pwd; echo "what\u001b[2J" >&2', UUID], folder, UUID)
     await started.gone
-    expect(readdirSync(folder).sort()).toEqual(['pid', 'qemu.log'])
+    expect(readdirSync(folder).sort()).toEqual(['disks.sock', 'pid', 'qemu.log'])
     expect((await lstat(folder)).mode & 0o777).toBe(0o700)
     expect(await started.lastWords()).toBe(`${folder} / what\ufffd[2J`)
   })

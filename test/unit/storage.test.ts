@@ -102,9 +102,9 @@ describe('migrations', () => {
 
 describe('the schema', () => {
   test.each([
-    ["INSERT INTO domains VALUES ('a', '{}', 'm', 'off', '', '', NULL, 'no', 1, NULL, '')", 'INTEGER'],
-    ["INSERT INTO domains VALUES ('a', '{}', 'm', 'off', '', '', NULL, 0, 'now', NULL, '')", 'INTEGER'],
-    ["INSERT INTO domains VALUES ('a', '{}', NULL, 'off', '', '', NULL, 0, 1, NULL, '')", 'NOT NULL'],
+    ["INSERT INTO domains VALUES ('a', '{}', 'm', 'off', '', '', NULL, 'no', 1, NULL, '', 0)", 'INTEGER'],
+    ["INSERT INTO domains VALUES ('a', '{}', 'm', 'off', '', '', NULL, 0, 'now', NULL, '', 0)", 'INTEGER'],
+    ["INSERT INTO domains VALUES ('a', '{}', NULL, 'off', '', '', NULL, 0, 1, NULL, '', 0)", 'NOT NULL'],
     ["INSERT INTO settings VALUES ('theme', x'00')", 'TEXT'],
     ["INSERT INTO audit VALUES (NULL, 'then', NULL, 'e', 'info', '')", 'INTEGER'],
     ["INSERT INTO tasks VALUES ('a', 'k', 't', NULL, 'done', 0.5, NULL, NULL, '')", 'INTEGER'],

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { BlobPool } from '../sealed/blob-pool'
 import { StoreKey } from '../sealed/store-key'
 import type { VolumePlace } from './volume-calls'
@@ -12,8 +13,12 @@ export class VolumeStores {
   readonly #stores = new Map<string, VolumeStore>()
 
   at({ folder, key }: VolumePlace): VolumeStore {
-    const store = this.#stores.get(folder) ?? new VolumeStore(folder, StoreKey.of(key, STORE_ID), this.#pool)
+    const known = this.#stores.get(folder)
+    if (known) return known
+    const store = new VolumeStore(folder, StoreKey.of(key, STORE_ID), this.#pool)
     this.#stores.set(folder, store)
+    // where nothing is yet, all that there is is known; its turn is before that of anything else
+    if (!existsSync(folder)) void store.sweep([])
     return store
   }
 }

@@ -1,11 +1,12 @@
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { VmmError } from '../model/errors'
 import { safeText } from '../model/safe-text'
 import { RUN_FILES } from './qemu-names'
+import { DISKS_SOCKET } from './run-folder'
 
 /** How much of QEMU's own words is told of a failure, characters. */
 const LAST_WORDS = 600
@@ -34,8 +35,9 @@ export class QemuProcess {
 
   /** Starts the command in `folder`, which is emptied first. */
   static async start(command: readonly string[], folder: string, uuid: string): Promise<QemuProcess> {
-    await rm(folder, { recursive: true, force: true })
     await mkdir(folder, { recursive: true, mode: 0o700 })
+    await chmod(folder, 0o700)
+    await clear(folder)
     const log = await open(path.join(folder, RUN_FILES.log), 'a', 0o600)
     try {
       const [program = '', ...args] = command
@@ -141,4 +143,10 @@ async function tailOf(file: string, length: number): Promise<string> {
   } finally {
     await handle.close()
   }
+}
+
+/** Removes what an earlier machine has left; its disks are served for the next one already. */
+async function clear(folder: string): Promise<void> {
+  const left = (await readdir(folder)).filter((name) => name !== DISKS_SOCKET)
+  for (const name of left) await rm(path.join(folder, name), { recursive: true, force: true })
 }

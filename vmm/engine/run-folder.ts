@@ -56,6 +56,14 @@ export function filesAddress(folder: string): string {
   return `\\\\.\\pipe\\vivarium-${hashOf(folder)}-${FILES_SOCKET}`
 }
 
+/** The socket of the server of a machine's disks, in its folder; there before the machine is. */
+export const DISKS_SOCKET = 'disks.sock'
+
+/** Where a machine in `folder` finds the disks that are not its engine's, over NBD. */
+export function disksAddress(folder: string): string {
+  return socketAddress(folder, DISKS_SOCKET)
+}
+
 /** Removes all that there is of a machine's folder. */
 export async function removeRunFolder(root: string, domainId: string): Promise<void> {
   const folder = path.join(root, domainId)

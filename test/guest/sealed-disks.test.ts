@@ -1,0 +1,131 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { EngineId } from '../../src-main/contract'
+import { readMark, startAndWait, writeMark } from '../support/guest-disks'
+import { endMachines, NO_QEMU } from '../support/qemu-machines'
+import { seedStarter } from '../support/starter'
+import { temporaryFolderForFile } from '../support/temporary-folder'
+import { finish, openVivarium, shell, startDomain, until, type TestVivarium } from '../support/vivarium'
+
+const MARK = 'nobody shall read this on the host'
+const OTHER = 'and this belongs to the snapshot'
+
+describe.each<[EngineId, string, string]>([
+  ['embedded', '', 'sda'],
+  ['qemu', NO_QEMU, 'vda'],
+])('sealed disks of a guest on %s', (engine, missing, disk) => {
+  const folder = temporaryFolderForFile()
+  let vivarium: TestVivarium
+  let id = ''
+
+  beforeAll(async () => {
+    if (missing) return
+    await seedStarter(folder)
+    vivarium = await openVivarium(folder)
+    await vivarium.call('settings.update', { sealDisks: true })
+    id = await startDomain(vivarium.call, 'Sealed', { engine, diskMiB: 32 })
+  })
+  afterAll(async () => {
+    if (missing) return
+    await vivarium.close()
+    await endMachines(folder)
+  })
+
+  const read = () => readMark(vivarium.call, id, disk)
+  const write = (text: string) => writeMark(vivarium.call, id, text, disk)
+
+  test.skipIf(missing)('what is written is on no file of the host, unless disks are not sealed', async () => {
+    const { call } = vivarium
+    await write(MARK)
+    await call('settings.update', { sealDisks: false })
+    const open = await startDomain(call, 'Open', { engine, diskMiB: 32 })
+    await writeMark(call, open, 'everybody may read this', disk)
+    await call('domains.forceOff', { id: open })
+    await call('domains.forceOff', { id })
+
+    expect(holders(folder, 'everybody may read this')).not.toEqual([])
+    expect(holders(folder, MARK)).toEqual([])
+    await startAndWait(call, id)
+    expect(await read()).toBe(MARK)
+  })
+
+  test.skipIf(missing)('a snapshot of the running guest has its disk, and gives it back', async () => {
+    const { call } = vivarium
+    await write(OTHER)
+    const { resultId: snapshotId } = await finish(call, call('snapshots.create', { id, memory: true }))
+    await write('overwritten')
+    expect(await read()).toBe('overwritten')
+
+    await finish(call, call('snapshots.revert', { id, snapshotId }))
+    await until(call, id, ({ agent }) => agent === 'ready')
+
+    expect(await read()).toBe(OTHER)
+  })
+
+  test.skipIf(missing)('a saved guest goes on with its disk', async () => {
+    const { call } = vivarium
+    await finish(call, call('domains.save', { id }))
+    await finish(call, call('domains.start', { id }))
+    await until(call, id, ({ agent }) => agent === 'ready')
+
+    await write('after the save')
+    expect(await read()).toBe('after the save')
+  })
+
+  test.skipIf(missing)('its policy limits the disk, and the view says so', async () => {
+    const { call } = vivarium
+    const { policy } = await call('policy.get', { id })
+    const io = [{ device: 'disk', readBytes: 0, writeBytes: 1e9, readOps: 0, writeOps: 0, burstMs: 100 }]
+    await call('policy.set', { id, policy: { ...policy, limits: { ...policy.limits, io } } })
+
+    const { devices } = await call('files.get', { id })
+    expect(devices.find(({ device }) => device === 'disk')).toMatchObject({
+      enforced: true,
+      rates: { writeBytes: 1e9 },
+    })
+    expect(await read()).toBe('after the save')
+  })
+
+  test.skipIf(missing)('a clone has the content for itself, and nothing is left of what is deleted', async () => {
+    const { call } = vivarium
+    await call('domains.forceOff', { id })
+    const { resultId: clone } = await finish(call, call('domains.clone', { id, linked: false }))
+    await startAndWait(call, clone)
+    expect(await readMark(call, clone, disk)).toBe('after the save')
+    await call('domains.forceOff', { id: clone })
+
+    for (const each of [id, clone]) {
+      await call('domains.delete', { id: each })
+      await finish(call, call('trash.empty', {}))
+    }
+    expect(filesIn(path.join(folder, 'volumes'))).toEqual([])
+  })
+
+  // an embedded guest ends with Vivarium
+  if (engine === 'qemu') {
+    test.skipIf(missing)('a guest that outlives Vivarium finds its disk again', async () => {
+      await vivarium.call('settings.update', { sealDisks: true })
+      id = await startDomain(vivarium.call, 'Outlives', { engine, diskMiB: 32 })
+      await write(MARK)
+      await vivarium.close()
+
+      vivarium = await openVivarium(folder)
+      await until(vivarium.call, id, ({ state, agent }) => state === 'running' && agent === 'ready')
+
+      await shell(vivarium.call, id, 'echo 3 > /proc/sys/vm/drop_caches')
+      expect(await read()).toBe(MARK)
+      await vivarium.call('domains.forceOff', { id })
+    })
+  }
+})
+
+function filesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name))
+}
+
+/** The files in `folder` that have this in them. */
+function holders(folder: string, text: string): string[] {
+  return filesIn(folder).filter((file) => readFileSync(file).includes(text))
+}
