@@ -101,8 +101,8 @@ async function show(cli: CliSession, id: string): Promise<void> {
   )
 }
 
-function diskRow({ id, kind, bytes, usedBytes, imageName, attached }: DiskView): string[] {
-  const used = kind === 'disk' ? sizeText(usedBytes) : ''
+function diskRow({ id, kind, bytes, usedBytes, sealed, imageName, attached }: DiskView): string[] {
+  const used = kind === 'disk' ? `${sizeText(usedBytes)}${sealed ? ', sealed' : ''}` : ''
   const content = imageName || (kind === 'disk' ? '' : 'empty')
   return [id, kind, bytes > 0 ? sizeText(bytes) : '', used, content, attached ? '' : 'detached']
 }

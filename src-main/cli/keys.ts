@@ -12,7 +12,18 @@ const GUARDS: Record<KeyProtection, string> = {
   file: 'nothing: the key lies in the data folder',
 }
 
-/** keys show, unlock, protect, export, import: what seals the changes, disks and memory of guests. */
+const SEALED = {
+  nothing: { sealing: false },
+  files: { sealing: true, sealDisks: false },
+  disks: { sealing: true, sealDisks: true },
+}
+const SAID: Record<keyof typeof SEALED, string> = {
+  nothing: 'nothing is sealed',
+  files: 'changes in shares and the registry are sealed',
+  disks: 'changes in shares, the registry and disks are sealed',
+}
+
+/** keys show, unlock, seal, protect, export, import: what seals the changes, disks and memory of guests. */
 export function addKeyCommands(program: Command, cli: CliSession): void {
   const keys = program.command('keys').description('the keys that seal what is kept of guests')
 
@@ -35,6 +46,15 @@ export function addKeyCommands(program: Command, cli: CliSession): void {
     .action(async (protection: KeyProtection, options: PassphraseOptions) => {
       const passphrase = protection === 'passphrase' ? await askPassphrase(options, 'New passphrase', true) : undefined
       show(cli, await cli.call('keys.protect', { protection, ...given({ passphrase }) }))
+    })
+
+  keys
+    .command('seal')
+    .description('choose what is sealed of domains that are made from now on')
+    .addArgument(new Argument('<what>').choices(Object.keys(SEALED)))
+    .action(async (what: keyof typeof SEALED) => {
+      const settings = await cli.call('settings.update', SEALED[what])
+      cli.print(settings, `Of new domains, ${SAID[what]}.`)
     })
 
   withPassphraseFile(

@@ -118,6 +118,8 @@ export const DiskView = v.object({
   bytes,
   /** What it takes up on the host beside its image, bytes. */
   usedBytes: bytes,
+  /** Whether what the guest writes is sealed on the host. */
+  sealed: v.boolean(),
   /** '' for none. */
   imageId: text,
   imageName: text,

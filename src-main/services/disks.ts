@@ -167,13 +167,13 @@ export class DiskService {
     const attached = further?.attached ?? true
     if (further?.kind === 'cdrom') {
       const bytes = image?.files[0]?.bytes ?? 0
-      return { ...shared, kind: 'cdrom', attached, bytes, usedBytes: 0 }
+      return { ...shared, kind: 'cdrom', attached, bytes, usedBytes: 0, sealed: false }
     }
     const disk = diskOf(domain, id, this.parts)
     if (!disk) return null
     const usedBytes = await layers.of(domain.record).layerBytes(layerFile(folders.present(domain.id), id))
     const fromImage = disk.base === null ? { ...shared, imageId: '', imageName: '' } : shared
-    return { ...fromImage, kind: 'disk', attached, bytes: disk.bytes, usedBytes }
+    return { ...fromImage, kind: 'disk', attached, bytes: disk.bytes, usedBytes, sealed: domain.record.volumes }
   }
 
   #atRest(id: string): Domain {

@@ -271,10 +271,17 @@ export class FileService {
     for (const domain of domains.all()) {
       if (!troubles.has(domain.id)) continue
       this.publish(domain.id)
+      if (this.#serving.has(domain.id)) await this.#tellCut(domain)
       const { run } = domain
       if (run?.agentState === 'ready')
         await this.introduce(domain, run).catch((error: unknown) => this.#warn(domain, error))
     }
+  }
+
+  /** What its guest had written and not synced may be lost, and it does not know. */
+  async #tellCut({ id, name }: Domain): Promise<void> {
+    const words = `The disks of ${name} were cut off for a moment: what it had not synced may be lost. Restart it.`
+    await this.parts.journal.warning(id, 'files.disks-cut', words).catch(complain)
   }
 
   async #warn(domain: Domain, error: unknown): Promise<void> {

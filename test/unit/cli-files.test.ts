@@ -114,6 +114,16 @@ describe('vivarium shares', () => {
     expect(unclear.stderr).toContain('--all')
   })
 
+  test('chooses what is sealed of new domains', async () => {
+    const { home, asked } = await mainThat()
+
+    const { stdout } = await vivarium(home, ['keys', 'seal', 'disks'])
+    await vivarium(home, ['keys', 'seal', 'nothing'])
+
+    expect(asked['settings.update']).toEqual([{ sealing: true, sealDisks: true }, { sealing: false }])
+    expect(stdout).toBe('Of new domains, changes in shares, the registry and disks are sealed.\n')
+  })
+
   test('does nothing in part: more changes than one call takes are refused', async () => {
     const { home, asked } = await mainThat({ 'files.changes': () => ({ ...changes, total: 5001 }) })
 

@@ -25,8 +25,28 @@ const ENGINES = [
   }),
 ]
 const disks = [
-  { id: 'disk', kind: 'disk', attached: true, first: true, bytes: 20e9, usedBytes: 1e6, imageId: '', imageName: '' },
-  { id: 'disk1', kind: 'cdrom', attached: false, first: false, bytes: 0, usedBytes: 0, imageId: '', imageName: '' },
+  {
+    id: 'disk',
+    kind: 'disk',
+    attached: true,
+    first: true,
+    bytes: 20e9,
+    usedBytes: 1e6,
+    sealed: true,
+    imageId: '',
+    imageName: '',
+  },
+  {
+    id: 'disk1',
+    kind: 'cdrom',
+    attached: false,
+    first: false,
+    bytes: 0,
+    usedBytes: 0,
+    sealed: false,
+    imageId: '',
+    imageName: '',
+  },
 ]
 const sample = { diskReadPerSecond: 0, diskWritePerSecond: 4.8e6, diskReadOpsPerSecond: 0, diskWriteOpsPerSecond: 37 }
 
