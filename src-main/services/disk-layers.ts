@@ -42,11 +42,11 @@ export class DiskLayers {
   }
 
   /**
-   * Removes the volumes of a key that no layer leads to; all layers are named. Throws kind `denied` while keys are
-   * locked.
+   * Removes the volumes of a key that no layer leads to; all layers are named, and none is made meanwhile.
    */
-  async sweepVolumes(keyId: string, layers: readonly string[]): Promise<void> {
-    await this.parts.files.ask('volumes', this.#place(keyId), 'sweep', [layers])
+  async sweepVolumes(keyId: string, key: Uint8Array, layers: readonly string[]): Promise<void> {
+    const place = { folder: this.parts.folders.volumesOf(keyId), key }
+    await this.parts.files.ask('volumes', place, 'sweep', [layers])
   }
 
   #volumes({ keyId }: DomainRecord): DiskKeeper {

@@ -31,7 +31,7 @@ import { Lifecycle } from './lifecycle'
 import { MirrorService } from './mirrors'
 import { NetworkService } from './networks'
 import { PolicyService } from './policies'
-import { recover } from './recovery'
+import { recover, sweepVolumes } from './recovery'
 import { RegistryService } from './registries'
 import { Remover } from './remover'
 import type { Services, ServicesOptions, Session } from './services'
@@ -146,7 +146,10 @@ async function assemble(
   networks.onRestart = () => captures.lost()
   settings.follow(({ dnsServers }) => networks.askNamesOf(dnsServers))
   settings.follow(() => void files.refreshAll())
-  await recover({ storage, engines, folders, domains, layers, images, journal, remover, supervisor })
+  await recover({ storage, engines, folders, domains, layers, keys, images, journal, remover, supervisor })
+
+  keys.beforeUnlock = (keyOf) => sweepVolumes({ storage, folders, layers, journal }, keyOf).catch(report)
+  keys.onUnlock = () => void files.refreshAll()
 
   const handlers = makeHandlers({
     shell,

@@ -69,6 +69,8 @@ export class KeyService {
   #wrapping: Wrapping | null = null
   /** Why there is no keychain to use; '' when there is one. */
   #trouble = 'There is no keychain without a desktop window.'
+  /** Is done with keys that were locked, before anybody else has them. Throws nothing. */
+  beforeUnlock: (key: (id: string) => Uint8Array | null) => Promise<void> = () => Promise.resolve()
   /** Called when keys are there that were not before. */
   onUnlock: () => void = () => undefined
 
@@ -103,6 +105,11 @@ export class KeyService {
     })
   }
 
+  /** The key of that id; null while the keys are locked, and for one that is not there. */
+  find(id: string): Uint8Array | null {
+    return this.#ring?.keys.get(id) ?? null
+  }
+
   view(): KeysView {
     const protection = this.#stored?.protection ?? 'file'
     const trouble = this.#trouble
@@ -116,12 +123,14 @@ export class KeyService {
     }
   }
 
-  unlock(passphrase: string): KeysView {
+  async unlock(passphrase: string): Promise<KeysView> {
     if (this.#ring !== null) return this.view()
     const stored = this.#stored
     if (stored?.protection !== 'passphrase') throw this.#locked()
     const wrapping = wrappingOf(stored.ring, passphrase)
-    this.#ring = openKeyRing(stored.ring, wrapping)
+    const ring = openKeyRing(stored.ring, wrapping)
+    await this.beforeUnlock((id) => ring.keys.get(id) ?? null)
+    this.#ring = ring
     this.#wrapping = wrapping
     this.#changed()
     return this.view()

@@ -12,6 +12,7 @@ import type { DomainService } from './domains'
 import type { Folders } from './folders'
 import type { ImageService } from './images'
 import type { Journal } from './journal'
+import type { KeyService } from './keys'
 import type { Remover } from './remover'
 import { runOptions } from './start'
 import { fileExists, layerFile, layersIn, type StateFiles } from './state-files'
@@ -25,6 +26,7 @@ export interface RecoveryParts {
   folders: Folders
   domains: DomainService
   layers: DiskLayers
+  keys: KeyService
   images: ImageService
   journal: Journal
   remover: Remover
@@ -129,20 +131,26 @@ async function sweep(parts: RecoveryParts): Promise<void> {
   for (const engine of engines.all()) {
     await engine.sweep({ domainIds, layers: own }).catch((error: unknown) => unswept(error, engine.name, parts))
   }
-  await sweepVolumes(stored, parts)
+  await sweepVolumes(parts, (id) => parts.keys.find(id))
 }
 
-/** Of every key that a domain has its disks sealed with. */
-async function sweepVolumes(stored: readonly StoredDomain[], parts: RecoveryParts): Promise<void> {
+/** Removes what is left of sealed disks, as far as their keys are there: of the others, when they are. */
+export async function sweepVolumes(
+  parts: Pick<RecoveryParts, 'storage' | 'folders' | 'layers' | 'journal'>,
+  keyOf: (id: string) => Uint8Array | null,
+): Promise<void> {
+  const stored = await parts.storage.domains.list()
   const sealed = stored.flatMap((entry) => (entry.ok && entry.record.volumes ? entry.record.keyId : []))
   for (const keyId of new Set(sealed)) {
+    const key = keyOf(keyId)
+    if (key === null) continue
     const named = await layersAmong(stored, parts.folders, (record) => record.volumes && record.keyId === keyId)
-    const sweeping = parts.layers.sweepVolumes(keyId, named)
+    const sweeping = parts.layers.sweepVolumes(keyId, key, named)
     await sweeping.catch((error: unknown) => unswept(error, 'sealed disks', parts))
   }
 }
 
-async function unswept(error: unknown, whom: string, { journal }: RecoveryParts): Promise<void> {
+async function unswept(error: unknown, whom: string, { journal }: Pick<RecoveryParts, 'journal'>): Promise<void> {
   await journal.warning(null, 'engine.sweep-failed', asVmmError(error, `tidy up after ${whom}`).message)
 }
 

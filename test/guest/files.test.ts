@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EngineId, ShareMode, ShareView } from '../../src-main/contract'
+import { fileProcess } from '../support/file-process'
 import { endMachines, NO_QEMU } from '../support/qemu-machines'
 import { seedStarter } from '../support/starter'
 import { temporaryFolderForFile } from '../support/temporary-folder'
@@ -160,14 +161,6 @@ describe.each<[EngineId, string]>([
     await call('domains.forceOff', { id: resultId })
     await deleteForGood(call, resultId)
   })
-
-  /** The one child of this process that serves files. */
-  function fileProcess(): number {
-    const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ')
-    const found = children.find((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('files.js'))
-    if (found === undefined) throw new Error('no file process')
-    return Number(found)
-  }
 })
 
 const POLL = { timeout: 60_000, interval: 250 }

@@ -61,8 +61,8 @@ describe('the keys of a data folder', () => {
 
     const locked = await openKeys(folder)
     expect(locked.view()).toMatchObject({ protection: 'passphrase', locked: true })
-    expect(() => locked.unlock('wrong horse')).toThrow(expect.objectContaining({ kind: 'denied' }) as Error)
-    expect(locked.unlock(PASSPHRASE)).toMatchObject({ locked: false })
+    await expect(locked.unlock('wrong horse')).rejects.toMatchObject({ kind: 'denied' })
+    expect(await locked.unlock(PASSPHRASE)).toMatchObject({ locked: false })
     expect(locked.key(keys.current)).toEqual(new Uint8Array(key))
     expect(readFileSync(path.join(folder, 'keys.json'), 'utf8')).not.toContain(key.toString('base64'))
     await locked.protect({ protection: 'file' })
@@ -93,8 +93,8 @@ describe('the keys of a data folder', () => {
     await target.importFrom({ path: file, passphrase: 'another horse' })
 
     const reopened = await openKeys(to)
-    expect(() => reopened.unlock('another horse')).toThrow()
-    expect(reopened.unlock(PASSPHRASE).imported).toBe(1)
+    await expect(reopened.unlock('another horse')).rejects.toThrow()
+    expect((await reopened.unlock(PASSPHRASE)).imported).toBe(1)
   })
 
   test('that cannot be read keep the file as it is', async () => {
