@@ -43,7 +43,7 @@ const FILE_MOST = 4 * 1024 * 1024
 const PROTECTS = [
   'What guests change in copy-on-write shares, with the names of the files, of domains made while sealing is on.',
   'The registry of such domains, and its base hives.',
-  'Disks of domains made while their disks are sealed, too.',
+  'Disks of domains made while sealing is on for disks, too.',
 ]
 const LEAVES = [
   'Disks of other domains, and the memory of all that are saved or in a snapshot.',
