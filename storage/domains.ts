@@ -100,6 +100,11 @@ export class DomainTable {
     )
   }
 
+  /** Whether any domain has this address, one in the trash too. */
+  async hasMac(mac: string): Promise<boolean> {
+    return (await this.database.get('SELECT 1 FROM domains WHERE mac = ?', [mac])) !== undefined
+  }
+
   async remove(id: string): Promise<void> {
     await this.database.run('DELETE FROM domains WHERE id = ?', [id])
   }

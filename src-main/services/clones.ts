@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import type { TaskView } from '../contract'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
-import { newMac } from '../../vmm/machine/identity'
 import type { DiskLayers } from './disk-layers'
 import { Domain } from './domain'
 import type { DomainService } from './domains'
@@ -65,7 +64,7 @@ export class CloneService {
         id,
         // a port of the host leads to one guest
         spec: { ...spec, name, template: false, forwards: [] },
-        mac: newMac(),
+        mac: await domains.freeMac(),
         state: live ? 'saved' : 'off',
         stateReason: '',
         stateVersion: live ? await engines.get(spec.engine).stateVersion() : '',

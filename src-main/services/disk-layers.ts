@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import type { DomainRecord } from '../../storage'
 import type { VolumeCalls, VolumePlace } from '../../vmm/disks/volume-calls'
 import type { EngineCatalog } from '../../vmm/engine/catalog'
@@ -9,6 +9,7 @@ import { fileSource, rawSource, type BlockSource } from '../../vmm/images/block-
 import { VmmError } from '../../vmm/model/errors'
 import type { Folders } from './folders'
 import type { KeyService } from './keys'
+import { fileExists, linkOrCopy } from './state-files'
 
 /** Who keeps the layers of a domain's disks. None of them is in use by a machine, but for `layerBytes`. */
 export type DiskKeeper = Pick<
@@ -56,6 +57,15 @@ export class DiskLayers {
   #place(keyId: string): VolumePlace {
     return { folder: this.parts.folders.volumesOf(keyId), key: this.parts.keys.key(keyId) }
   }
+}
+
+/** Moves a layer to the place of another one, at once: at no moment is there none. */
+export async function replaceLayer(keeper: DiskKeeper, from: string, to: string): Promise<void> {
+  const replaced = `${from}.replaced`
+  const replaces = await fileExists(to)
+  if (replaces) await linkOrCopy(to, replaced)
+  await rename(from, to)
+  if (replaces) await keeper.removeLayer(replaced)
 }
 
 /** Sealed volumes, which the file process keeps. */

@@ -86,6 +86,14 @@ export class DomainService {
     return this.#damaged.has(id)
   }
 
+  /** Of 24 random bits, one that another domain has comes up sooner than one thinks. */
+  async freeMac(): Promise<string> {
+    for (;;) {
+      const mac = newMac()
+      if (!(await this.parts.storage.domains.hasMac(mac))) return mac
+    }
+  }
+
   /** How what is kept of a domain that is made now is sealed. Throws kind `denied` while the keys are locked. */
   newSealing(): Pick<DomainRecord, 'keyId' | 'volumes'> {
     return this.parts.newSealing()
@@ -99,7 +107,7 @@ export class DomainService {
     const domain = new Domain({
       id: randomUUID(),
       spec,
-      mac: newMac(),
+      mac: await this.freeMac(),
       state: 'off',
       stateReason: '',
       stateVersion: '',

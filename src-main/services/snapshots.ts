@@ -7,7 +7,7 @@ import { FIRST_DISK, HARDWARE_FIELDS, type Hardware } from '../../vmm/model/hard
 import type { EngineCatalog } from '../../vmm/engine/catalog'
 import type { SnapshotRecord, Storage } from '../../storage'
 import { writeConsole } from './console-tail'
-import type { DiskLayers } from './disk-layers'
+import { replaceLayer, type DiskLayers } from './disk-layers'
 import type { Domain } from './domain'
 import type { DomainService } from './domains'
 import { exclusiveTask } from './exclusive'
@@ -195,8 +195,10 @@ export class SnapshotService {
       await domains.store(domain, { state: 'off', stateReason: '', stateVersion: '' })
       await this.parts.files.restore(domain, this.parts.folders.snapshot(domain.id, snapshot.id).files)
       await rm(present.machine, { force: true })
-      for (const disk of await layersIn(present)) await keeper.removeLayer(layerFile(present, disk))
-      for (const disk of disks) await rename(layerFile(incoming, disk), layerFile(present, disk))
+      for (const disk of disks) await replaceLayer(keeper, layerFile(incoming, disk), layerFile(present, disk))
+      for (const disk of await layersIn(present)) {
+        if (!disks.includes(disk)) await keeper.removeLayer(layerFile(present, disk))
+      }
       await rename(incoming.variables, present.variables).catch(() => undefined) // only with UEFI
       if (snapshot.live) {
         await rename(incoming.machine, present.machine)
