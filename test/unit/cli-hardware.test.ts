@@ -164,7 +164,7 @@ describe('vivarium disk', () => {
     const { stdout } = await vivarium(home, ['disk', 'ls', 'web'])
 
     expect(stdout).toMatch(/^DISK +KIND +SIZE +USED +IMAGE\n/)
-    expect(stdout).toMatch(/\ndisk +disk +20\.0 GB +1\.0 MB\n/)
+    expect(stdout).toMatch(/\ndisk +disk +20\.0 GB +1\.0 MB, sealed\n/)
     expect(stdout).toMatch(/\ndisk1 +cdrom +empty +detached\n/)
     expect(JSON.parse((await vivarium(home, ['disk', 'ls', 'web', '--json'])).stdout)).toEqual(disks)
   })
